@@ -1,0 +1,169 @@
+// Takes messages from a consumer at the pace of whoever uses them: as many are asked for as there is room, so that
+// nothing is prefetched that would only use up its ack_wait. One subscription, no promise a message.
+import {
+  createInbox,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  nanos,
+  type Subscription,
+} from '@nats-io/transport-node'
+
+/** A message of a stream as it was delivered. */
+export class PulledMessage {
+  readonly #nc: NatsConnection
+  readonly #msg: Msg
+  /** 1 the first time, more when somebody had it before. */
+  readonly deliveries: number
+  /** Its sequence in the stream. */
+  readonly sequence: number
+  /** Milliseconds since the epoch, by the broker's clock. */
+  readonly at: number
+
+  constructor(nc: NatsConnection, msg: Msg) {
+    this.#nc = nc
+    this.#msg = msg
+    // ADR-15: $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>, or with domain and
+    // account before the stream and a token after.
+    const tokens = (msg.reply ?? '').split('.')
+    const offset = tokens.length > 9 ? 2 : 0
+    this.deliveries = Number(tokens[4 + offset] ?? 1)
+    this.sequence = Number(tokens[5 + offset] ?? 0)
+    this.at = Math.floor(Number(tokens[7 + offset] ?? 0) / 1e6)
+  }
+
+  get subject(): string {
+    return this.#msg.subject
+  }
+
+  get data(): Uint8Array {
+    return this.#msg.data
+  }
+
+  get headers(): MsgHdrs | undefined {
+    return this.#msg.headers
+  }
+
+  text(): string {
+    return this.#msg.string()
+  }
+
+  ack(): void {
+    this.#say('+ACK')
+  }
+
+  /** Hands it back; somebody gets it again, after the delay if one is given. */
+  nak(delayMs = 0): void {
+    this.#say(delayMs > 0 ? `-NAK {"delay": ${nanos(delayMs)}}` : '-NAK')
+  }
+
+  /** Keeps it for another ack_wait. */
+  working(): void {
+    this.#say('+WPI')
+  }
+
+  #say(what: string): void {
+    if (this.#msg.reply && !this.#nc.isClosed()) this.#nc.publish(this.#msg.reply, what)
+  }
+}
+
+export interface PullerOptions {
+  stream: string
+  consumer: string
+  /** How many more messages may come now; asked before each request. */
+  room(): number
+  onMessage(message: PulledMessage): void
+}
+
+const MAX_REQUEST = 1_000
+const EXPIRES_MS = 30_000
+const IDLE_HEARTBEAT_MS = 5_000
+/** Two heartbeats missed: the request is taken to be lost. */
+const SILENCE_MS = 12_000
+
+export class Puller implements Disposable {
+  readonly #nc: NatsConnection
+  readonly #options: PullerOptions
+  readonly #inbox: string
+  readonly #subscription: Subscription
+  readonly #timer: NodeJS.Timeout
+  readonly #api: string
+  #outstanding = 0
+  #heard = performance.now()
+  #stopped = false
+
+  constructor(nc: NatsConnection, options: PullerOptions) {
+    this.#nc = nc
+    this.#options = options
+    this.#inbox = createInbox()
+    this.#api = `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${options.consumer}`
+    this.#subscription = nc.subscribe(this.#inbox, {
+      callback: (error, message) => {
+        if (!error) this.#receive(message)
+      },
+    })
+    this.#timer = setInterval(() => this.#watch(), 1_000)
+    this.nudge()
+  }
+
+  /** There may be more room than before. */
+  nudge(): void {
+    if (this.#stopped) return
+    const room = Math.min(MAX_REQUEST, Math.floor(this.#options.room()))
+    if (room <= 0 || this.#outstanding > room / 2) return
+    const batch = room - this.#outstanding
+    this.#outstanding += batch
+    this.#heard = performance.now()
+    this.#nc.publish(
+      this.#api,
+      JSON.stringify({ batch, expires: nanos(EXPIRES_MS), idle_heartbeat: nanos(IDLE_HEARTBEAT_MS) }),
+      { reply: this.#inbox },
+    )
+  }
+
+  /** After a reconnect: what was asked for will not come any more. */
+  reset(): void {
+    this.#outstanding = 0
+    this.nudge()
+  }
+
+  #receive(message: Msg): void {
+    this.#heard = performance.now()
+    const code = message.headers?.code ?? 0
+    if (code !== 0 && message.data.length === 0) {
+      // 100: a heartbeat. 404, 408, 409: the request is over; the header says how much of it was left.
+      if (code === 100) return
+      const left = Number(message.headers?.get('Nats-Pending-Messages') || Number.NaN)
+      this.#outstanding = Number.isNaN(left) ? 0 : Math.max(0, this.#outstanding - left)
+      // 503 and the like: nobody serves the consumer now; the watch asks again.
+      if (code === 404 || code === 408 || code === 409) this.nudge()
+      return
+    }
+    this.#outstanding = Math.max(0, this.#outstanding - 1)
+    if (this.#stopped) new PulledMessage(this.#nc, message).nak()
+    else this.#options.onMessage(new PulledMessage(this.#nc, message))
+    this.nudge()
+  }
+
+  #watch(): void {
+    if (this.#outstanding > 0 && performance.now() - this.#heard > SILENCE_MS) this.#outstanding = 0
+    this.nudge()
+  }
+
+  /**
+   * Asks for no more; what is under way is handed back. Once it resolves the server knows that nobody listens here, so
+   * that what was asked for before goes to others. Wait for it before handing back what is held.
+   */
+  async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
+    clearInterval(this.#timer)
+    // A connection that is closed or lost has nothing under way.
+    await this.#subscription.drain().catch(() => {})
+  }
+
+  [Symbol.dispose](): void {
+    void this.stop()
+    this.#subscription.unsubscribe()
+  }
+}

@@ -1,0 +1,168 @@
+// Reading what the streams have: results by task, submissions by id. Direct gets, no consumer.
+import type { DirectStreamAPI, StoredMsg } from '@nats-io/jetstream'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { createInbox, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node'
+import {
+  batchOfTaskId,
+  branchResultSubject,
+  completedSubject,
+  type DistributedTaskResult,
+  PoolmeshError,
+  STREAMS,
+} from '@poolmesh/types'
+
+/** What is stored under one subject of RESULTS. */
+export interface StoredResults {
+  results: DistributedTaskResult[]
+  /** Sequence of the last write, 0 when there is none. */
+  lastSequence: number
+  /** When the last write was stored; null when there is none. */
+  at: string | null
+}
+
+/** A submission as it lies in TASKS. */
+export interface StoredSubmission {
+  subject: string
+  sequence: number
+  headers: MsgHdrs | undefined
+  /** A task, or an array of them. */
+  body: unknown
+  at: string
+}
+
+const NOTHING: StoredResults = { results: [], lastSequence: 0, at: null }
+const asList = (value: unknown): DistributedTaskResult[] =>
+  (Array.isArray(value) ? value : [value]) as DistributedTaskResult[]
+
+export class StoredTasks implements Disposable {
+  readonly #nc: NatsConnection
+  readonly #direct: DirectStreamAPI
+  readonly #inbox = `${createInbox()}.`
+  readonly #subscription: Subscription
+  readonly #waiting = new Map<string, { done: (exists: boolean | null) => void; deadline: number }>()
+  readonly #timer: NodeJS.Timeout
+  #next = 0
+
+  private constructor(nc: NatsConnection, direct: DirectStreamAPI) {
+    this.#nc = nc
+    this.#direct = direct
+    this.#subscription = nc.subscribe(`${this.#inbox}*`, {
+      callback: (error, message) => {
+        if (error) return
+        const token = message.subject.slice(this.#inbox.length)
+        const code = message.headers?.code ?? 0
+        this.#settle(token, code === 404 ? false : code === 0 ? true : null)
+      },
+    })
+    this.#timer = setInterval(() => {
+      const now = performance.now()
+      for (const [token, waiting] of this.#waiting) {
+        if (waiting.deadline > now) return
+        this.#settle(token, null)
+      }
+    }, 250)
+  }
+
+  static async open(nc: NatsConnection): Promise<StoredTasks> {
+    const jsm = await jetstreamManager(nc)
+    return new StoredTasks(nc, jsm.direct)
+  }
+
+  #settle(token: string, exists: boolean | null): void {
+    const waiting = this.#waiting.get(token)
+    this.#waiting.delete(token)
+    waiting?.done(exists)
+  }
+
+  /** Whether anything is stored under the subject of RESULTS, pipelined; null: the broker did not say. */
+  exists(subject: string, done: (exists: boolean | null) => void): void {
+    const token = (this.#next++).toString(36)
+    this.#waiting.set(token, { done, deadline: performance.now() + 5_000 })
+    this.#nc.publish(`$JS.API.DIRECT.GET.${STREAMS.results}.${subject}`, '', { reply: this.#inbox + token })
+  }
+
+  /** All that is stored under one subject of RESULTS. */
+  async under(subject: string): Promise<StoredResults> {
+    const last = await this.#last(STREAMS.results, subject)
+    if (!last) return NOTHING
+    const results: DistributedTaskResult[] = []
+    let sequence = 1
+    while (sequence <= last.seq) {
+      const message = await this.#direct.getMessage(STREAMS.results, { seq: sequence, next_by_subj: subject })
+      if (!message) break
+      results.push(...asList(message.json()))
+      sequence = message.seq + 1
+    }
+    return { results, lastSequence: last.seq, at: last.time.toISOString() }
+  }
+
+  /** The stored result of any task: submitted alone, in a batch, or as a branch of a fan-out. */
+  async result(taskId: string): Promise<{ result: DistributedTaskResult; at: string } | null> {
+    const batch = batchOfTaskId(taskId)
+    const subjects = [
+      completedSubject(taskId),
+      branchResultSubject(taskId),
+      ...(batch ? [completedSubject(batch)] : []),
+    ]
+    for (const subject of subjects) {
+      const { results, at } = await this.under(subject)
+      const result = results.find((candidate) => candidate.task_id === taskId)
+      if (result && at) return { result, at }
+    }
+    return null
+  }
+
+  /** The submission that has the task, pending or in flight: in a lane, or parked. */
+  async submission(taskId: string): Promise<StoredSubmission | null> {
+    const batch = batchOfTaskId(taskId)
+    for (const id of batch ? [taskId, batch] : [taskId])
+      for (const filter of [`task.submitted.*.${id}`, `task.parked.*.*.${id}`]) {
+        const message = await this.#get(STREAMS.tasks, { seq: 1, next_by_subj: filter })
+        if (!message) continue
+        const body: unknown = message.json()
+        const has = Array.isArray(body)
+          ? body.some((task, i) => (task?.task_id ?? `${id}-${i}`) === taskId)
+          : id === taskId
+        if (has)
+          return {
+            subject: message.subject,
+            sequence: message.seq,
+            headers: message.header,
+            body,
+            at: message.time.toISOString(),
+          }
+      }
+    return null
+  }
+
+  #last(stream: string, subject: string): Promise<StoredMsg | null> {
+    return this.#get(stream, { last_by_subj: subject })
+  }
+
+  async #get(
+    stream: string,
+    query: { last_by_subj: string } | { seq: number; next_by_subj: string },
+  ): Promise<StoredMsg | null> {
+    try {
+      return await this.#direct.getMessage(stream, query)
+    } catch (cause) {
+      if (/no message|not found/i.test((cause as Error).message)) return null
+      throw new PoolmeshError(
+        'UNAVAILABLE',
+        `the stored tasks cannot be read now: ${(cause as Error).message}`,
+        [],
+        { cause },
+      )
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#subscription.unsubscribe()
+    for (const token of [...this.#waiting.keys()]) this.#settle(token, null)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}

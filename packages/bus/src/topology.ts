@@ -1,0 +1,150 @@
+// What the broker stores: made when a service starts, the same whoever comes first.
+import {
+  AckPolicy,
+  DiscardPolicy,
+  type JetStreamManager,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream'
+import { Kvm } from '@nats-io/kv'
+import type { NatsConnection } from '@nats-io/transport-node'
+import { nanos } from '@nats-io/transport-node'
+import { BUCKETS, LANES, PoolmeshError, STREAMS } from '@poolmesh/types'
+
+const HOUR_MS = 3_600_000
+
+export interface TopologyOptions {
+  /** 1 or 3. */
+  replicas: number
+  /** Hours that results are kept. */
+  resultsHours: number
+  /** Bytes of pending tasks; a submission beyond is refused. */
+  maxPendingBytes: number
+  /** Milliseconds after which an unanswered batch is given to another executor. */
+  ackWaitMs: number
+}
+
+export const DEFAULT_TOPOLOGY: TopologyOptions = {
+  replicas: 1,
+  resultsHours: 24,
+  maxPendingBytes: 8 * 1024 ** 3,
+  ackWaitMs: 10_000,
+}
+
+/** Scheduled messages, on which parked tasks rest, came with 2.12. */
+const OLDEST_SERVER = [2, 12] as const
+
+/** A subject of the events stream that nobody ever publishes to. */
+export const NOTHING = 'poolmesh.nothing'
+
+export const INTAKE_CONSUMER = 'intake'
+/** `<lane>-back`: tasks that were parked and come back; they were there before what waits in the lane. */
+const LANE_NAMES = [...LANES, ...LANES.map((lane) => `${lane}-back`), 'fanout']
+export const laneConsumer = (lane: string): string => `lane-${lane}`
+
+/**
+ * Makes the streams, consumers and buckets that are missing. Safe to run from several processes at once.
+ * @throws PoolmeshError UNAVAILABLE when the server is too old or has JetStream off
+ */
+export async function ensureTopology(
+  nc: NatsConnection,
+  options: TopologyOptions = DEFAULT_TOPOLOGY,
+): Promise<void> {
+  const version = nc.info?.version ?? '0.0'
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major < OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor < OLDEST_SERVER[1]))
+    throw new PoolmeshError(
+      'UNAVAILABLE',
+      `nats-server ${version} is too old: poolmesh needs ${OLDEST_SERVER.join('.')} or newer`,
+    )
+  const jsm = await jetstreamManager(nc).catch((cause: Error) => {
+    throw new PoolmeshError('UNAVAILABLE', `JetStream is not enabled on the NATS server (${cause.message})`)
+  })
+  await Promise.all([tasks(jsm, options), results(jsm, options), records(jsm, options)])
+  const kvm = new Kvm(nc)
+  const bucket = {
+    replicas: options.replicas,
+    history: 1,
+    storage: StorageType.File,
+    // Lets the mark of a removal have an end of its own, so that the names that went do not add up.
+    markerTTL: 24 * HOUR_MS,
+  }
+  await Promise.all(Object.values(BUCKETS).map((name) => kvm.create(name, bucket)))
+}
+
+async function tasks(jsm: JetStreamManager, options: TopologyOptions): Promise<void> {
+  await ensureStream(jsm, {
+    name: STREAMS.tasks,
+    // Each lane by its name: what is published to a lane that does not exist must not be acknowledged.
+    subjects: ['task.submitted', ...LANE_NAMES.map((lane) => `task.submitted.${lane}.*`), 'task.parked.>'],
+    retention: RetentionPolicy.Workqueue,
+    storage: StorageType.File,
+    num_replicas: options.replicas,
+    // A full stream refuses; it never drops what it has.
+    discard: DiscardPolicy.New,
+    max_bytes: options.maxPendingBytes,
+    allow_direct: true,
+    allow_msg_schedules: true,
+    allow_msg_ttl: true,
+  })
+  const consumer = (name: string, filter: string) =>
+    jsm.consumers.add(STREAMS.tasks, {
+      durable_name: name,
+      filter_subject: filter,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(options.ackWaitMs),
+      max_ack_pending: 1_000_000,
+      max_deliver: -1,
+    })
+  await Promise.all([
+    consumer(INTAKE_CONSUMER, 'task.submitted'),
+    ...LANE_NAMES.map((lane) => consumer(laneConsumer(lane), `task.submitted.${lane}.*`)),
+  ])
+}
+
+async function results(jsm: JetStreamManager, options: TopologyOptions): Promise<void> {
+  await ensureStream(jsm, {
+    name: STREAMS.results,
+    subjects: ['task.completed.*', 'task.branch.*'],
+    storage: StorageType.File,
+    num_replicas: options.replicas,
+    max_age: nanos(options.resultsHours * HOUR_MS),
+    allow_direct: true,
+    republish: { src: 'task.completed.*', dest: 'task.completed' },
+  })
+}
+
+async function records(jsm: JetStreamManager, options: TopologyOptions): Promise<void> {
+  await ensureStream(jsm, {
+    name: STREAMS.poolEvents,
+    subjects: ['pool.registered', 'pool.deregistered', 'pool.unhealthy', 'pool.recovered', NOTHING],
+    storage: StorageType.File,
+    num_replicas: options.replicas,
+    max_age: nanos(7 * 24 * HOUR_MS),
+    max_bytes: 1024 ** 3,
+    allow_direct: true,
+  })
+  await ensureStream(jsm, {
+    name: STREAMS.rejected,
+    subjects: ['task.rejected'],
+    storage: StorageType.File,
+    num_replicas: options.replicas,
+    max_age: nanos(7 * 24 * HOUR_MS),
+    max_bytes: 256 * 1024 ** 2,
+    allow_direct: true,
+  })
+}
+
+type StreamSettings = Parameters<JetStreamManager['streams']['add']>[0]
+
+/** A stream with the same name and other settings is brought to ours where the server allows it. */
+async function ensureStream(jsm: JetStreamManager, settings: StreamSettings): Promise<void> {
+  try {
+    await jsm.streams.add(settings)
+  } catch (error) {
+    const inUse = /already in use/.test((error as Error).message)
+    if (!inUse) throw error
+    await jsm.streams.update(settings.name, settings)
+  }
+}

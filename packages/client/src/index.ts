@@ -1,0 +1,33 @@
+export {
+  Aggregation,
+  type DistributedTask,
+  type DistributedTaskInput,
+  type DistributedTaskResult,
+  HealthStatus,
+  type PoolDescriptor,
+  type PoolDescriptorInput,
+  PoolmeshError,
+  PoolType,
+  RoutingStrategy,
+  TaskStatus,
+} from '@poolmesh/types'
+export {
+  type DistributedResults,
+  type DistributeOptions,
+  TaskDistributor,
+  type TaskDistributorOptions,
+} from './distributor.ts'
+export { DistributedTaskExecutor } from './executor.ts'
+export { PoolHealthMonitor } from './health-monitor.ts'
+export type { PoolChange, PoolEventKind, PoolEventOptions } from './pool-events.ts'
+export { type PoolFilter, type PoolPage, PoolRegistry, type PoolRegistryOptions } from './registry.ts'
+export type { RequestOptions } from './requests.ts'
+export type { SubmissionOptions } from './submission/submissions.ts'
+export type { SubmitManyOptions, SubmitProgress, TaskSource, TaskStream } from './submission/task-stream.ts'
+export {
+  createDistributedPoolSystem,
+  DEFAULT_SERVER,
+  type DistributedPoolSystem,
+  type SystemOptions,
+} from './system.ts'
+export type { SubmitOptions, TaskEvent, TaskHandle } from './task-handle.ts'

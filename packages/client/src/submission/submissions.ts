@@ -1,0 +1,129 @@
+// Everything between a task in the hand of a caller and its result: the parts of this folder, wired.
+import type { NatsConnection } from '@nats-io/transport-node'
+import { ClaimCheck, Publisher } from '@poolmesh/bus'
+import { type DistributedTaskInput, PoolmeshError } from '@poolmesh/types'
+import { unavailable } from '../requests.ts'
+import { isTooLarge, storePayload } from './large-task.ts'
+import { LazyStoredTasks } from './lazy-stored-tasks.ts'
+import { OutstandingTasks } from './outstanding.ts'
+import { Packer } from './packer.ts'
+import { type PreparedTask, prepareTask, withTaskId } from './prepared-task.ts'
+import { newSubmissionId, Submission, type TaskSink } from './submission.ts'
+import { Submitter } from './submitter.ts'
+
+export interface SubmissionOptions {
+  /** Seconds after which a task that the broker has not confirmed fails with DEADLINE_EXCEEDED; default 30. */
+  storeTimeout?: number | undefined
+  /** Seconds without news of a task after which its result is looked up; default 5. */
+  silence?: number | undefined
+  /** Messages of tasks without results that this client keeps at most; beyond, `submit` throws OVERLOADED. Default 500,000. */
+  maxOutstanding?: number | undefined
+}
+
+const DEFAULT_STORE_TIMEOUT_S = 30
+const DEFAULT_SILENCE_S = 5
+const DEFAULT_MAX_OUTSTANDING = 500_000
+
+export class Submissions implements Disposable {
+  readonly nc: NatsConnection
+  readonly claims: ClaimCheck
+  readonly outstanding: OutstandingTasks
+  readonly #submitter: Submitter
+  readonly #packer: Packer
+  readonly #maxOutstanding: number
+  readonly #parts = new DisposableStack()
+
+  constructor(nc: NatsConnection, options: SubmissionOptions = {}) {
+    this.nc = nc
+    this.#maxOutstanding = options.maxOutstanding ?? DEFAULT_MAX_OUTSTANDING
+    this.claims = new ClaimCheck(nc)
+    const stored = this.#parts.use(new LazyStoredTasks(nc))
+    // Disposed in the opposite order: first nothing more is tried again, then the publishes without an answer end, and
+    // what is left fails.
+    this.outstanding = this.#parts.use(
+      new OutstandingTasks({
+        nc,
+        stored,
+        claims: this.claims,
+        silenceMs: (options.silence ?? DEFAULT_SILENCE_S) * 1_000,
+      }),
+    )
+    const publisher = this.#parts.use(new Publisher(nc))
+    this.#submitter = this.#parts.use(
+      new Submitter({
+        nc,
+        publisher,
+        stored,
+        outstanding: this.outstanding,
+        giveUpMs: (options.storeTimeout ?? DEFAULT_STORE_TIMEOUT_S) * 1_000,
+      }),
+    )
+    this.#packer = new Packer((submission, firstAnswer) => this.#submitter.send(submission, firstAnswer))
+  }
+
+  /**
+   * Checks a task and submits it, packed with others where others are submitted at the same time.
+   * @returns its id
+   * @throws PoolmeshError INVALID_INPUT, CONFLICT for an id that waits here already, OVERLOADED, PAYLOAD_TOO_LARGE
+   */
+  add(input: DistributedTaskInput, sink: TaskSink): string {
+    this.requireOpen()
+    if (this.outstanding.submissions >= this.#maxOutstanding)
+      throw new PoolmeshError(
+        'OVERLOADED',
+        `this client waits for ${this.#maxOutstanding} messages of tasks already: wait for results first, or use submitMany`,
+      )
+    const task = this.prepare(input)
+    if (!isTooLarge(this.nc, task)) return this.#packer.add(task, sink)
+    const id = task.id ?? newSubmissionId()
+    void this.sendLarge(input, task, id, sink).catch((error) => sink.fail(id, error))
+    return id
+  }
+
+  prepare(input: DistributedTaskInput): PreparedTask {
+    const task = prepareTask(input)
+    if (task.id !== null && this.outstanding.has(task.id))
+      throw new PoolmeshError('CONFLICT', `a task with the id ${task.id} is already pending`)
+    return task
+  }
+
+  isTooLarge(task: PreparedTask): boolean {
+    return isTooLarge(this.nc, task)
+  }
+
+  /** Resolves when the payload is stored and the task has left. @throws PoolmeshError PAYLOAD_TOO_LARGE, UNAVAILABLE */
+  async sendLarge(
+    input: DistributedTaskInput,
+    task: PreparedTask,
+    id: string,
+    sink: TaskSink,
+  ): Promise<Submission> {
+    const { text, payloadRef } = await storePayload(this.nc, this.claims, input)
+    this.requireOpen()
+    const submission = new Submission({
+      id,
+      lane: task.lane,
+      text: task.id === null ? withTaskId(text, id) : text,
+      alone: true,
+      chosen: task.id !== null,
+      payloadRef,
+      sinks: [sink],
+    })
+    this.send(submission)
+    return submission
+  }
+
+  send(submission: Submission): void {
+    this.#submitter.send(submission)
+  }
+
+  requireOpen(): void {
+    if (this.#parts.disposed || this.nc.isClosed()) throw unavailable('the client is closed')
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#parts.disposed) return
+    this.#packer.flush()
+    this.#parts.dispose()
+  }
+}

@@ -1,0 +1,5 @@
+export * from './adoption.ts'
+export * from './drain-ledger.ts'
+export * from './paging.ts'
+export * from './pool-catalog.ts'
+export * from './registration.ts'

@@ -1,0 +1,617 @@
+// The life of a task from the moment an executor holds it to its stored result, without any I/O.
+//
+// Invariants, cited where they are kept:
+//  I1  A task gets at most one outcome here, and an outcome is handed to storage until it is stored or found stored.
+//  I2  A batch is closed (its message acknowledged) only when each of its tasks has a stored result, or is parked.
+//  I3  A run holds a slot of its pool from dispatch until its answer, its loss, or the end of the grace after it was
+//      given up: a pool never has more of our runs than workers.
+//  I4  An answer of an older run can complete a task, never fail it.
+//  I5  At most one write a batch is outstanding, and it names the sequence of the one before.
+import {
+  type DistributedTask,
+  type DistributedTaskResult,
+  type ErrorCode,
+  LANES,
+  type PriorityLane,
+  type TaskStatus,
+} from '@poolmesh/types'
+import type { PoolState, PoolTable } from '../routing/index.ts'
+import { Counters } from './counters.ts'
+import { LaneScheduler, laneIndex } from './lanes.ts'
+import { type Answer, type Ending, endedWith, endedWithout } from './outcome.ts'
+import { Parking } from './parking.ts'
+import type { Batch, Entry, Run, Submission } from './records.ts'
+import { Suspensions } from './suspensions.ts'
+import { type Timed, TimerWheel } from './timers.ts'
+import { WaitingTasks } from './waiting.ts'
+
+export interface EngineOptions {
+  /** Tasks that may wait in memory, a lane. */
+  windowTasks: number
+  /** Bytes of batches that may be held. */
+  windowBytes: number
+  /** Milliseconds since the epoch. */
+  now: () => number
+  /** 0 ≤ x < 1 */
+  random: () => number
+}
+
+/** What the engine asks of the outside. Nothing here answers at once: answers come back as calls of the engine. */
+export interface EnginePorts<Handle> {
+  /** Sends the run to its pool. */
+  dispatch(run: Run): void
+  /** Tells the pool to stop a task if it can. */
+  cancel(pool: string, taskId: string, reason: string): void
+  /**
+   * Appends results to the batch's subject, with `lastSequence` as the expected one; takes as many of them, at least one,
+   * as one message holds, and returns how many. `appended` or `reconcile` follows.
+   */
+  append(batch: Batch<Handle>, results: DistributedTaskResult[]): number
+  /** Every task of the batch has a stored result, or is parked. */
+  close(batch: Batch<Handle>): void
+  /** Stores the tasks away, to come back at `wakeAt` or when retrieved by signature. `parked` follows. */
+  park(batch: Batch<Handle>, tasks: DistributedTask[], signatureKey: string | null, wakeAt: number): void
+  /** Brings back up to `atMost` parked batches of a signature. `retrieved` follows. */
+  retrieve(signatureKey: string, atMost: number): void
+  /** For the health monitor: how a pool behaves. */
+  report(pool: string, kind: 'gone' | 'invalid_result' | 'run_timeout' | 'ok'): void
+  /** Have `pump` called soon. */
+  schedule(): void
+}
+
+/** A reported failure is tried again after 100 ms, doubled each time, at most 30 s, with jitter. */
+const BACKOFF_BASE_MS = 100
+const BACKOFF_MAX_MS = 30_000
+/** How long a run that was given up keeps its slot when the pool says nothing: as long as it was allowed, within these. */
+const GRACE_MIN_MS = 5_000
+const GRACE_MAX_MS = 60_000
+/** Lost under as many pools, a task is taken to be what kills them. */
+const MAX_LOSSES = 5
+const HISTORY = 20
+/** Dispatches in one go, before others get their turn. */
+const PUMP_LIMIT = 2_000
+
+export class TaskEngine<Handle> {
+  readonly table: PoolTable
+  readonly waiting = new WaitingTasks()
+  readonly counters = new Counters()
+  readonly parking: Parking<Handle>
+  readonly suspensions: Suspensions
+  readonly #ports: EnginePorts<Handle>
+  readonly #options: EngineOptions
+  readonly #lanes = new LaneScheduler()
+  readonly #wheel: TimerWheel<Timed>
+  readonly #batches = new Map<string, Batch<Handle>>()
+  /** Every task without a stored result. */
+  readonly #tasks = new Map<string, Entry>()
+  readonly #runs = new Map<string, Set<Run>>()
+  /** Runs that were given up and may still hold a slot, by `<task id>/<attempt>`. */
+  readonly #abandoned = new Map<string, Run>()
+  readonly #dirty = new Set<Batch<Handle>>()
+  readonly #onStored = new Map<string, ((status: TaskStatus) => void)[]>()
+  #bytes = 0
+  #order = 0
+  #delayed = 0
+  #running = 0
+
+  constructor(table: PoolTable, ports: EnginePorts<Handle>, options: EngineOptions) {
+    this.table = table
+    this.#ports = ports
+    this.#options = options
+    this.#wheel = new TimerWheel(options.now())
+    this.suspensions = new Suspensions(table, this.#wheel, options.now)
+    this.parking = new Parking(this, ports)
+    table.onCapacity = (pool) => {
+      this.waiting.wake(pool)
+      this.parking.wake(pool)
+      ports.schedule()
+    }
+  }
+
+  // ---- what comes in -------------------------------------------------------------------------------------------
+
+  /** How many more tasks of the lane may be taken in. */
+  room(lane: PriorityLane): number {
+    if (this.#bytes >= this.#options.windowBytes) return 0
+    return Math.max(0, this.#options.windowTasks - this.waiting.sizeOf(laneIndex(lane)) - this.#delayed)
+  }
+
+  holds(batchId: string): Batch<Handle> | undefined {
+    return this.#batches.get(batchId)
+  }
+
+  batches(): IterableIterator<Batch<Handle>> {
+    return this.#batches.values()
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  /** Takes a batch over. The caller has made sure that it is not held already. */
+  accept(submission: Submission<Handle>, waitingSince = submission.submittedAt): void {
+    const batch: Batch<Handle> = {
+      id: submission.id,
+      handle: submission.handle,
+      lane: submission.lane,
+      submittedAt: submission.submittedAt,
+      bytes: submission.bytes,
+      entries: [],
+      open: 0,
+      ready: [],
+      writing: [],
+      lastSequence: submission.lastSequence,
+      phase: 'held',
+    }
+    this.#batches.set(batch.id, batch)
+    this.#bytes += batch.bytes
+    const stored =
+      submission.stored.length > 0 ? new Set(submission.stored.map((result) => result.task_id)) : null
+    for (const task of submission.tasks) {
+      if (stored?.has(task.task_id)) continue
+      const entry = this.#entry(task, batch, waitingSince)
+      batch.entries.push(entry)
+      batch.open++
+      this.#tasks.set(task.task_id, entry)
+      this.#admit(entry)
+    }
+    for (const result of submission.failed) {
+      if (stored?.has(result.task_id)) continue
+      batch.ready.push(result)
+      this.counters.ended(result.status)
+      this.#dirty.add(batch)
+    }
+    if (batch.open === 0 && batch.ready.length === 0) this.#close(batch)
+    else this.#parkUntilDue(batch)
+    this.#ports.schedule()
+  }
+
+  #entry(task: DistributedTask, batch: Batch<Handle>, waitingSince: number): Entry {
+    const metadata = task.metadata
+    const preferred = metadata['preferred_capabilities']
+    return {
+      kind: 'entry',
+      task,
+      batch,
+      signature: this.waiting.signature(task.required_capabilities, task.pool ?? null),
+      preferences: {
+        strategy: task.routing_strategy,
+        region: typeof metadata['region'] === 'string' ? metadata['region'] : null,
+        affinityKey: typeof metadata['affinity_key'] === 'string' ? metadata['affinity_key'] : task.task_type,
+        preferred: Array.isArray(preferred)
+          ? preferred.filter((c): c is string => typeof c === 'string')
+          : [],
+        avoid: null,
+      },
+      lane: laneIndex(batch.lane),
+      order: this.#order++,
+      state: 'waiting',
+      delay: null,
+      runs: 0,
+      attempts: 0,
+      losses: 0,
+      waitingSince,
+      queuedMs: 0,
+      firstStartedAt: 0,
+      run: null,
+      history: [],
+      heapIndex: -1,
+      timerBucket: -1,
+    }
+  }
+
+  #admit(entry: Entry): void {
+    const due = entry.task.not_before ? Date.parse(entry.task.not_before) : 0
+    if (due > this.#options.now()) {
+      this.#delay(entry, 'not_before', due)
+    } else {
+      if (due > entry.waitingSince) entry.waitingSince = due
+      this.#wait(entry)
+    }
+  }
+
+  #wait(entry: Entry): void {
+    entry.state = 'waiting'
+    entry.delay = null
+    this.waiting.add(entry)
+    this.#wheel.set(entry, entry.waitingSince + entry.task.queue_timeout * 1000)
+    this.#ports.schedule()
+  }
+
+  #delay(entry: Entry, why: 'not_before' | 'backoff', until: number): void {
+    entry.state = 'delayed'
+    entry.delay = why
+    this.#delayed++
+    this.#wheel.set(entry, until)
+  }
+
+  /** A batch all of whose tasks are for later does not take room until then. */
+  #parkUntilDue(batch: Batch<Handle>): void {
+    if (batch.open === 0 || batch.entries.some((entry) => entry.delay !== 'not_before')) return
+    const wakeAt = Math.min(...batch.entries.map((entry) => Date.parse(entry.task.not_before as string)))
+    if (wakeAt - this.#options.now() > this.parking.leastDelayMs) this.parking.park(batch, null, wakeAt)
+  }
+
+  // ---- the decisions -------------------------------------------------------------------------------------------
+
+  /** Dispatches what can be, writes what is ready. Call it after events, once a tick. */
+  pump(): void {
+    const isReady = (lane: number): boolean => this.waiting.isReady(lane)
+    for (let n = 0; ; n++) {
+      if (n === PUMP_LIMIT) {
+        this.#ports.schedule()
+        break
+      }
+      const lane = this.#lanes.pick(isReady)
+      if (lane < 0) break
+      const entry = this.waiting.head(lane) as Entry
+      const pool = this.table.choose(entry.signature.requirements, entry.preferences)
+      if (pool) {
+        this.waiting.remove(entry)
+        this.#lanes.served(lane, isReady)
+        this.#start(entry, pool)
+      } else this.waiting.block(entry.signature)
+    }
+    for (const lane of LANES) if (this.room(lane) === 0) this.parking.relieve(lane)
+    this.flush()
+  }
+
+  #start(entry: Entry, pool: PoolState): void {
+    const now = this.#options.now()
+    const run: Run = {
+      kind: 'run',
+      entry,
+      pool,
+      attempt: ++entry.runs,
+      startedAt: now,
+      deadline: now + entry.task.timeout * 1000,
+      abandoned: false,
+      timerBucket: -1,
+    }
+    entry.state = 'running'
+    entry.run = run
+    entry.queuedMs += Math.max(0, now - entry.waitingSince)
+    if (entry.firstStartedAt === 0) {
+      entry.firstStartedAt = now
+      this.counters.queueTime.record(entry.queuedMs)
+    }
+    this.table.acquire(pool) // I3
+    this.#running++
+    const runs = this.#runs.get(pool.name)
+    if (runs) runs.add(run)
+    else this.#runs.set(pool.name, new Set([run]))
+    this.#wheel.clear(entry)
+    this.#wheel.set(run, run.deadline)
+    this.#ports.dispatch(run)
+  }
+
+  /** Lets deadlines pass. Call it every 25 ms or so. */
+  tick(): void {
+    this.#wheel.advance(this.#options.now(), (item) =>
+      this.#due(item as Entry | Run | { kind: 'suspension'; pool: string }),
+    )
+    this.flush()
+  }
+
+  #due(item: Entry | Run | { kind: 'suspension'; pool: string }): void {
+    if (item.kind === 'suspension') this.suspensions.over(item.pool)
+    else if (item.kind === 'run') {
+      if (item.abandoned) this.#free(item)
+      else this.#runTimeout(item)
+    } else if (item.state === 'delayed') {
+      this.#delayed--
+      item.waitingSince = this.#options.now()
+      this.#wait(item)
+    } else if (item.state === 'waiting') {
+      item.queuedMs += Math.max(0, this.#options.now() - item.waitingSince)
+      const s = item.task.queue_timeout
+      this.#end(item, {
+        status: 'timeout',
+        reason: 'QUEUE_TIMEOUT',
+        error: `no pool took the task within ${s} s`,
+      })
+    }
+  }
+
+  #runTimeout(run: Run): void {
+    const { entry } = run
+    this.#abandon(run, 'RUN_TIMEOUT')
+    entry.attempts++
+    this.#ports.report(run.pool.name, 'run_timeout')
+    this.table.failed(entry.preferences.affinityKey, run.pool.name)
+    const error = `the run on ${run.pool.name} took longer than ${entry.task.timeout} s`
+    this.#end(entry, { status: 'timeout', reason: 'RUN_TIMEOUT', error }, run)
+  }
+
+  // ---- answers of pools ----------------------------------------------------------------------------------------
+
+  /**
+   * What a pool said of a task.
+   * @param attempt the run's number; null when the pool did not say it: the current run is meant
+   */
+  answer(taskId: string, attempt: number | null, answer: Answer): void {
+    const entry = this.#tasks.get(taskId)
+    const run = entry?.run ?? null
+    if (entry && run && (attempt === null || attempt === run.attempt)) {
+      this.#answered(entry, run, answer)
+      return
+    }
+    this.counters.lateAnswers++
+    const old = this.#abandoned.get(`${taskId}/${attempt ?? entry?.runs ?? 1}`)
+    if (!old) return
+    this.#free(old)
+    // I4
+    if (answer.kind !== 'answer' || answer.answer.status !== 'completed') return
+    if (old.entry.state === 'settled' || !entry) return
+    if (entry.run) this.#abandon(entry.run, 'an earlier run completed the task')
+    entry.attempts++
+    this.#end(entry, endedWith(entry, old, answer.answer, undefined, this.#options.now()))
+  }
+
+  #answered(entry: Entry, run: Run, answer: Answer): void {
+    this.#free(run)
+    entry.run = null
+    const now = this.#options.now()
+    const key = entry.preferences.affinityKey
+    if (answer.kind === 'invalid') {
+      this.#ports.report(run.pool.name, 'invalid_result')
+      this.#failed(entry, run, 'INVALID_RESULT', answer.problem, null, now)
+      return
+    }
+    const said = answer.answer
+    this.counters.runTime.record(now - run.startedAt)
+    if (said.status === 'completed') {
+      this.table.completed(key, run.pool.name)
+      entry.attempts++
+      this.#end(entry, endedWith(entry, run, said, undefined, now))
+    } else if (said.status === 'failed') {
+      if (said.metadata?.['reason'] === 'POOL_REFUSED') this.#refused(entry, run)
+      else this.#failed(entry, run, 'HANDLER_ERROR', said.error ?? 'the pool gave no reason', said, now)
+    } else {
+      entry.attempts++
+      this.table.failed(key, run.pool.name)
+      this.#end(
+        entry,
+        endedWith(entry, run, said, said.status === 'timeout' ? 'RUN_TIMEOUT' : 'CANCELLED', now),
+      )
+    }
+  }
+
+  /** A failure that counts as an attempt: again, elsewhere if anywhere else fits, or the end. */
+  #failed(
+    entry: Entry,
+    run: Run,
+    reason: ErrorCode,
+    error: string,
+    said: (Answer & { kind: 'answer' })['answer'] | null,
+    now: number,
+  ): void {
+    entry.attempts++
+    this.table.failed(entry.preferences.affinityKey, run.pool.name)
+    if (entry.attempts < entry.task.max_attempts) {
+      this.#remember(entry, run, reason, error)
+      entry.preferences.avoid = new Set([...(entry.preferences.avoid ?? []), run.pool.name])
+      const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (entry.attempts - 1))
+      this.#delay(entry, 'backoff', now + backoff * (0.5 + this.#options.random()))
+    } else if (said) this.#end(entry, endedWith(entry, run, said, reason, now))
+    else this.#end(entry, { status: 'failed', reason, error }, run)
+  }
+
+  /** The pool would not take it: no attempt, and no more for that pool for a moment. */
+  #refused(entry: Entry, run: Run): void {
+    this.counters.refusals++
+    this.suspensions.suspend(run.pool.name)
+    this.#again(entry, run, 'POOL_REFUSED')
+  }
+
+  /** Nobody subscribed to the pool's work: the task was not begun. */
+  gone(taskId: string, attempt: number): void {
+    const run = this.#tasks.get(taskId)?.run
+    if (!run || run.attempt !== attempt) return
+    this.#free(run)
+    run.entry.run = null
+    this.suspensions.suspend(run.pool.name)
+    this.#ports.report(run.pool.name, 'gone')
+    this.#again(run.entry, run, 'POOL_GONE')
+  }
+
+  /** The pool died or was removed: what it ran goes elsewhere and that is no attempt. */
+  poolLost(pool: string): void {
+    for (const run of [...(this.#runs.get(pool) ?? [])]) {
+      if (run.abandoned) continue
+      const { entry } = run
+      this.#abandon(run, 'POOL_LOST')
+      entry.run = null
+      entry.losses++
+      this.table.failed(entry.preferences.affinityKey, pool)
+      if (entry.losses < MAX_LOSSES) this.#again(entry, run, 'POOL_LOST')
+      else {
+        this.#remember(entry, run, 'POOL_LOST')
+        const error = `${entry.losses} pools were lost while they ran the task`
+        this.#end(entry, { status: 'failed', reason: 'POISON', error }, run)
+      }
+    }
+  }
+
+  #again(entry: Entry, run: Run, reason: ErrorCode): void {
+    this.#remember(entry, run, reason)
+    entry.waitingSince = this.#options.now()
+    this.#wait(entry)
+  }
+
+  #remember(entry: Entry, run: Run, reason: ErrorCode, error?: string): void {
+    if (entry.history.length === HISTORY) entry.history.shift()
+    entry.history.push({
+      pool: run.pool.name,
+      reason,
+      ...(error === undefined ? {} : { error: error.slice(0, 500) }),
+    })
+  }
+
+  /** A pool that says it runs nothing has given back every slot. */
+  idle(pool: string): void {
+    for (const run of [...(this.#runs.get(pool) ?? [])]) if (run.abandoned) this.#free(run)
+  }
+
+  // ---- slots ---------------------------------------------------------------------------------------------------
+
+  /** Gives the run's slot back. */
+  #free(run: Run): void {
+    const runs = this.#runs.get(run.pool.name)
+    if (!runs?.delete(run)) return
+    if (runs.size === 0) this.#runs.delete(run.pool.name)
+    if (run.abandoned) this.#abandoned.delete(`${run.entry.task.task_id}/${run.attempt}`)
+    else this.#running--
+    this.#wheel.clear(run)
+    this.table.release(run.pool)
+  }
+
+  /** Gives the run up and tells the pool; the slot stays taken until the pool answers or the grace is over (I3). */
+  #abandon(run: Run, reason: string): void {
+    if (run.abandoned) return
+    run.abandoned = true
+    run.entry.run = null
+    this.#running--
+    this.#abandoned.set(`${run.entry.task.task_id}/${run.attempt}`, run)
+    const grace = Math.min(GRACE_MAX_MS, Math.max(GRACE_MIN_MS, run.entry.task.timeout * 1000))
+    this.#wheel.set(run, this.#options.now() + grace)
+    this.#ports.cancel(run.pool.name, run.entry.task.task_id, reason)
+  }
+
+  // ---- outcomes and their storage ------------------------------------------------------------------------------
+
+  #end(entry: Entry, how: Ending | DistributedTaskResult, run: Run | null = null): void {
+    if (entry.state === 'settled') return // I1
+    const result = 'task_id' in how ? how : endedWithout(entry, how, run, this.#options.now())
+    const batch = entry.batch as Batch<Handle>
+    this.#settle(entry)
+    this.counters.ended(result.status)
+    batch.ready.push(result)
+    this.#dirty.add(batch)
+    this.#ports.schedule()
+  }
+
+  #settle(entry: Entry): void {
+    if (entry.state === 'waiting') this.waiting.remove(entry)
+    if (entry.state === 'delayed') this.#delayed--
+    entry.state = 'settled'
+    this.#wheel.clear(entry)
+    this.waiting.release(entry.signature)
+    entry.batch.open--
+  }
+
+  /** Hands what is ready to storage. Call it after answers. */
+  flush(): void {
+    for (const batch of this.#dirty) this.#write(batch)
+    this.#dirty.clear()
+  }
+
+  /** Writes what is ready of a batch that could not be parked. */
+  rewrite(batch: Batch<Handle>): void {
+    this.#dirty.add(batch)
+    this.#ports.schedule()
+  }
+
+  #write(batch: Batch<Handle>): void {
+    if (batch.writing.length > 0 || batch.ready.length === 0 || batch.phase !== 'held') return // I5
+    const ready = batch.ready
+    batch.ready = []
+    batch.writing = ready
+    const taken = this.#ports.append(batch, ready)
+    if (taken < ready.length) {
+      batch.writing = ready.slice(0, taken)
+      batch.ready = ready.slice(taken)
+    }
+  }
+
+  /** The outstanding write is stored, as `sequence`. */
+  appended(batch: Batch<Handle>, sequence: number): void {
+    batch.lastSequence = sequence
+    const written = batch.writing
+    batch.writing = []
+    for (const result of written) this.#stored(result.task_id, result.status)
+    this.#after(batch)
+  }
+
+  /** The outstanding write was refused or its fate is unknown: `stored` is all that the batch's subject has now. */
+  reconcile(batch: Batch<Handle>, stored: DistributedTaskResult[], lastSequence: number): void {
+    batch.lastSequence = lastSequence
+    const settled = new Map(stored.map((result) => [result.task_id, result.status]))
+    const mine = [...batch.writing, ...batch.ready]
+    batch.writing = []
+    batch.ready = mine.filter((result) => !settled.has(result.task_id))
+    for (const entry of batch.entries) {
+      const status = settled.get(entry.task.task_id)
+      if (!status) continue
+      if (entry.run) this.#abandon(entry.run, 'the task has ended')
+      if (entry.state !== 'settled') this.#settle(entry)
+      this.#stored(entry.task.task_id, status)
+    }
+    this.#after(batch)
+  }
+
+  #after(batch: Batch<Handle>): void {
+    if (batch.ready.length > 0) this.#write(batch)
+    else if (batch.open === 0 && batch.writing.length === 0) this.#close(batch)
+  }
+
+  #stored(taskId: string, status: TaskStatus): void {
+    this.#tasks.delete(taskId)
+    const listeners = this.#onStored.get(taskId)
+    if (!listeners) return
+    this.#onStored.delete(taskId)
+    for (const listener of listeners) listener(status)
+  }
+
+  #close(batch: Batch<Handle>): void {
+    this.forget(batch)
+    this.#ports.close(batch) // I2
+  }
+
+  /** Lets go of a batch without closing it: its message goes to another executor, or its tasks are parked. */
+  forget(batch: Batch<Handle>): void {
+    if (batch.phase === 'closed') return
+    batch.phase = 'closed'
+    for (const entry of batch.entries) {
+      if (entry.run) this.#abandon(entry.run, 'handed over')
+      if (entry.state !== 'settled') this.#settle(entry)
+      if (this.#tasks.get(entry.task.task_id) === entry) this.#tasks.delete(entry.task.task_id)
+    }
+    this.#dirty.delete(batch)
+    this.#batches.delete(batch.id)
+    this.#bytes -= batch.bytes
+  }
+
+  // ---- questions -----------------------------------------------------------------------------------------------
+
+  find(taskId: string): Entry | undefined {
+    return this.#tasks.get(taskId)
+  }
+
+  /**
+   * Cancels a task that is held here; resolves once an outcome is stored, with the status that it has then.
+   * Null: the task is not held here.
+   */
+  cancel(
+    taskId: string,
+    reason: string | undefined,
+  ): Promise<{ cancelled: boolean; status: TaskStatus }> | null {
+    const entry = this.#tasks.get(taskId)
+    if (!entry) return null
+    const mine = entry.state !== 'settled'
+    if (mine) {
+      const { run } = entry
+      if (run) {
+        this.#abandon(run, reason ?? 'cancelled')
+        entry.attempts++
+      }
+      const error = reason ? `cancelled: ${reason}` : 'cancelled'
+      this.#end(entry, { status: 'cancelled', reason: 'CANCELLED', error }, run)
+    }
+    return new Promise((resolve) => {
+      const listeners = this.#onStored.get(taskId) ?? []
+      listeners.push((status) => resolve({ cancelled: mine && status === 'cancelled', status }))
+      this.#onStored.set(taskId, listeners)
+    })
+  }
+}

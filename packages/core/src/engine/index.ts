@@ -1,0 +1,5 @@
+export * from './engine.ts'
+export { addHistograms } from './histogram.ts'
+export type { Answer } from './outcome.ts'
+export type { Batch, Entry, Run, Submission } from './records.ts'
+export { type Timed, TimerWheel } from './timers.ts'

@@ -1,0 +1,84 @@
+// From what happened to the result that is stored.
+import type { DistributedTaskResult, ErrorCode, PoolAnswer, TerminalStatus } from '@poolmesh/types'
+import type { Entry, Run } from './records.ts'
+
+/** What a pool said of a run; `invalid` is an answer that is no result. */
+export type Answer = { kind: 'answer'; answer: PoolAnswer } | { kind: 'invalid'; problem: string }
+
+export interface Ending {
+  status: TerminalStatus
+  reason?: ErrorCode
+  error?: string
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString()
+
+/** A result without a pool's answer: timeouts, cancellations, losses. */
+export function endedWithout(
+  entry: Entry,
+  ending: Ending,
+  run: Run | null,
+  now: number,
+): DistributedTaskResult {
+  return {
+    task_id: entry.task.task_id,
+    pool_name: run?.pool.name ?? null,
+    status: ending.status,
+    output: null,
+    error: ending.error ?? null,
+    duration: run ? Math.max(0, now - run.startedAt) / 1000 : 0,
+    metadata: metadataOf(entry, ending.reason, null),
+  }
+}
+
+/** The result that a pool's answer makes. What the pool says of names and ids is replaced by what is known. */
+export function endedWith(
+  entry: Entry,
+  run: Run,
+  answer: PoolAnswer,
+  reason: ErrorCode | undefined,
+  now: number,
+): DistributedTaskResult {
+  const measured = Math.max(0, now - run.startedAt) / 1000
+  const result: DistributedTaskResult = {
+    task_id: entry.task.task_id,
+    pool_name: run.pool.name,
+    status: answer.status,
+    output: answer.output ?? null,
+    error: answer.error ?? null,
+    duration: answer.duration ?? measured,
+    metadata: metadataOf(entry, reason, answer.metadata ?? null),
+  }
+  // Unknown fields are passed on; `output_ref` is how large outputs travel.
+  for (const key of Object.keys(answer)) if (!KNOWN.has(key)) result[key] = answer[key]
+  return result
+}
+
+const KNOWN = new Set([
+  'task_id',
+  'pool_name',
+  'status',
+  'output',
+  'error',
+  'duration',
+  'metadata',
+  'attempt',
+  '__proto__',
+])
+
+function metadataOf(
+  entry: Entry,
+  reason: ErrorCode | undefined,
+  fromPool: Record<string, unknown> | null,
+): DistributedTaskResult['metadata'] {
+  const metadata: DistributedTaskResult['metadata'] = {
+    ...fromPool,
+    attempts: entry.attempts,
+    queued_ms: Math.round(entry.queuedMs),
+    submitted_at: iso(entry.batch.submittedAt),
+  }
+  if (entry.firstStartedAt > 0) metadata['started_at'] = iso(entry.firstStartedAt)
+  if (reason) metadata['reason'] = reason
+  if (entry.history.length > 0) metadata['history'] = entry.history
+  return metadata
+}

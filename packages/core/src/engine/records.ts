@@ -1,0 +1,84 @@
+// What the engine holds of the work in flight. A batch is the unit of storage and ownership, an entry is one task of it,
+// a run is one try of an entry on one pool.
+import type { DistributedTask, DistributedTaskResult, PriorityLane } from '@poolmesh/types'
+import type { PoolState, Preferences } from '../routing/index.ts'
+import type { HeapItem } from './heap.ts'
+import type { Timed } from './timers.ts'
+import type { Signature } from './waiting.ts'
+
+/** A batch as it was taken from the stream. `handle` is the caller's own, given back with every call about the batch. */
+export interface Submission<Handle> {
+  id: string
+  handle: Handle
+  lane: PriorityLane
+  tasks: DistributedTask[]
+  /** Results of what was in the batch and is no task. */
+  failed: DistributedTaskResult[]
+  /** Milliseconds since the epoch, by the broker's clock. */
+  submittedAt: number
+  /** What the batch takes in memory, roughly: the message's size. */
+  bytes: number
+  /** Results that are stored already, and the sequence of the last write; empty and 0 for a new batch. */
+  stored: DistributedTaskResult[]
+  lastSequence: number
+}
+
+export interface Batch<Handle> {
+  readonly id: string
+  readonly handle: Handle
+  readonly lane: PriorityLane
+  readonly submittedAt: number
+  readonly bytes: number
+  entries: Entry[]
+  /** Entries without an outcome. */
+  open: number
+  /** Outcomes that are not handed to a write yet. */
+  ready: DistributedTaskResult[]
+  /** Outcomes in the write that is outstanding; empty when none is. */
+  writing: DistributedTaskResult[]
+  /** The sequence that the next write must name. */
+  lastSequence: number
+  phase: 'held' | 'parking' | 'closed'
+}
+
+export type EntryState = 'waiting' | 'delayed' | 'running' | 'settled'
+
+export interface Entry extends HeapItem, Timed {
+  readonly kind: 'entry'
+  readonly task: DistributedTask
+  // biome-ignore lint/suspicious/noExplicitAny: the handle is opaque here; TaskEngine's own methods keep its type
+  readonly batch: Batch<any>
+  readonly signature: Signature
+  readonly preferences: Preferences
+  readonly lane: number
+  /** Orders entries of one priority: first in, first out. */
+  readonly order: number
+  state: EntryState
+  /** Why it is delayed. */
+  delay: 'not_before' | 'backoff' | null
+  /** Runs so far; the fencing number of the next run is one more. */
+  runs: number
+  /** Failures that pools reported: what `max_attempts` bounds. */
+  attempts: number
+  /** Pools lost under it. */
+  losses: number
+  /** When it began to wait for a pool (ms), for `queue_timeout`. */
+  waitingSince: number
+  queuedMs: number
+  firstStartedAt: number
+  run: Run | null
+  /** What went wrong on the way, for the result's metadata; the last 20. */
+  history: { pool: string; reason: string; error?: string }[]
+}
+
+export interface Run extends Timed {
+  readonly kind: 'run'
+  readonly entry: Entry
+  readonly pool: PoolState
+  /** The fencing number: grows with each run of the task. */
+  readonly attempt: number
+  readonly startedAt: number
+  readonly deadline: number
+  /** Given up (timeout, cancel, loss), but it may still hold its slot in the pool. */
+  abandoned: boolean
+}

@@ -1,0 +1,60 @@
+// An executor's own, short ejection of a pool that would not take work: what it was sent came back at once. The health
+// monitor decides about health; this only keeps the same task from being thrown at the same wall. Backoff doubles from
+// 100 ms to 5 s and starts anew once the pool has answered.
+import type { PoolTable } from '../routing/index.ts'
+import type { Timed, TimerWheel } from './timers.ts'
+
+const FIRST_MS = 100
+const MAX_MS = 5_000
+
+interface Suspension extends Timed {
+  readonly kind: 'suspension'
+  readonly pool: string
+  times: number
+  active: boolean
+}
+
+export class Suspensions {
+  readonly #byPool = new Map<string, Suspension>()
+  readonly #table: PoolTable
+  readonly #wheel: TimerWheel<Timed>
+  readonly #now: () => number
+
+  constructor(table: PoolTable, wheel: TimerWheel<Timed>, now: () => number) {
+    this.#table = table
+    this.#wheel = wheel
+    this.#now = now
+  }
+
+  suspend(pool: string): void {
+    const suspension = this.#byPool.get(pool) ?? {
+      kind: 'suspension',
+      pool,
+      times: 0,
+      active: false,
+      timerBucket: -1,
+    }
+    this.#byPool.set(pool, suspension)
+    if (suspension.active) return
+    suspension.active = true
+    this.#wheel.set(suspension, this.#now() + Math.min(MAX_MS, FIRST_MS * 2 ** suspension.times++))
+    this.#table.setSuspended(pool, true)
+  }
+
+  /** Its time is over: the next task sent there is the probe. */
+  over(pool: string): void {
+    const suspension = this.#byPool.get(pool)
+    if (!suspension) return
+    suspension.active = false
+    this.#table.setSuspended(pool, false)
+  }
+
+  /** The pool is there again or gone for good. */
+  clear(pool: string): void {
+    const suspension = this.#byPool.get(pool)
+    if (!suspension) return
+    this.#byPool.delete(pool)
+    this.#wheel.clear(suspension)
+    if (suspension.active) this.#table.setSuspended(pool, false)
+  }
+}

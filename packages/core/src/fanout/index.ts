@@ -1,0 +1,7 @@
+export { branchId } from './branch-id.ts'
+export { branchPrinter } from './branch-task.ts'
+export { canonicalJson, outputDigest } from './canonical.ts'
+export { FanOutPools } from './pools.ts'
+export { resultOf, resultWithoutBranches } from './result.ts'
+export { type Branch, FanOutRun, type FanOutTask, isFanOut } from './run.ts'
+export { type Decision, type Outcome, Tally } from './tally.ts'

@@ -1,0 +1,5 @@
+export { type BreakerPolicy, CircuitBreaker, type FailureReason, worseOf } from './breaker.ts'
+export { HeartbeatWatch } from './heartbeats.ts'
+export { CheckHistory, ErrorTexts } from './history.ts'
+export { CheckSchedule, newlyScheduled, type Scheduled } from './schedule.ts'
+export { type StoredVerdict, type VerdictChange, verdictChange } from './verdict.ts'

@@ -1,0 +1,5 @@
+export * from './catalog/index.ts'
+export * from './engine/index.ts'
+export * from './fanout/index.ts'
+export * from './health/index.ts'
+export * from './routing/index.ts'

@@ -1,0 +1,20 @@
+import * as z from 'zod'
+import { MAX_BATCH_TASKS } from './subjects.ts'
+
+/** Task ids and pool names: each is one subject token. */
+export const ID_PATTERN = /^[A-Za-z0-9_-]{1,64}$/
+
+export const idSchema = z
+  .string()
+  .regex(ID_PATTERN, 'must be 1 to 64 of the characters A-Z a-z 0-9 _ - (it is a part of a subject)')
+
+export const isId = (value: unknown): value is string => typeof value === 'string' && ID_PATTERN.test(value)
+
+/** The id of the task at `index` in the batch `batch`. */
+export const taskIdInBatch = (batch: string, index: number): string => `${batch}-${index}`
+
+/** The batch that a task id may belong to by its form, `<batch>-<index>`, or null. The batch may not exist. */
+export function batchOfTaskId(taskId: string): string | null {
+  const match = /^(.+)-(0|[1-9]\d{0,2})$/.exec(taskId)
+  return match && Number(match[2]) < MAX_BATCH_TASKS ? match[1]! : null
+}

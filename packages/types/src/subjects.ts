@@ -1,0 +1,80 @@
+// Every subject of the contract, and the names of what the broker stores.
+import type { Lane } from './enums.ts'
+
+export const SUBJECTS = {
+  taskSubmitted: 'task.submitted',
+  taskCompleted: 'task.completed',
+  taskRejected: 'task.rejected',
+  taskResult: 'task.result',
+  taskStatus: 'task.status',
+  taskCancel: 'task.cancel',
+  taskExplain: 'task.explain',
+  taskDistribute: 'task.distribute',
+  poolRegister: 'pool.register',
+  poolDeregister: 'pool.deregister',
+  poolRegistered: 'pool.registered',
+  poolDeregistered: 'pool.deregistered',
+  poolUnhealthy: 'pool.unhealthy',
+  poolRecovered: 'pool.recovered',
+  poolList: 'pool.list',
+  poolGet: 'pool.get',
+  poolStats: 'pool.stats',
+  poolDiscover: 'pool.discover',
+  healthCheck: 'health.check',
+  healthHistory: 'health.history',
+  healthStats: 'health.stats',
+  executorStats: 'executor.stats',
+} as const
+
+export const submittedSubject = (lane: Lane, id: string): string => `task.submitted.${lane}.${id}`
+export const completedSubject = (id: string): string => `task.completed.${id}`
+/** Results of fan-out branches: stored like others, but not told on `task.completed`, since nobody submitted them. */
+export const branchResultSubject = (id: string): string => `task.branch.${id}`
+export const workSubject = (pool: string): string => `pool.work.${pool}`
+export const cancelSubject = (pool: string): string => `pool.cancel.${pool}`
+export const healthSubject = (pool: string): string => `pool.health.${pool}`
+export const heartbeatSubject = (pool: string): string => `pool.heartbeat.${pool}`
+
+export const STREAMS = {
+  tasks: 'TASKS',
+  results: 'RESULTS',
+  poolEvents: 'POOL_EVENTS',
+  rejected: 'REJECTED',
+} as const
+/** KV buckets: descriptors by pool name, and what the health monitor found by pool name. */
+export const BUCKETS = { pools: 'POOLS', health: 'POOL_HEALTH', affinity: 'AFFINITY' } as const
+/** Object store for payloads and outputs over the broker's message limit. */
+export const PAYLOAD_STORE = 'PAYLOADS'
+
+export const HEADERS = {
+  notify: 'Poolmesh-Notify',
+  attempt: 'Poolmesh-Attempt',
+  deadline: 'Poolmesh-Deadline',
+  parent: 'Poolmesh-Parent',
+  /** Internal: when a task that was re-homed or parked was first submitted, ms since the epoch. */
+  submitted: 'Poolmesh-Submitted',
+  serviceError: 'Nats-Service-Error',
+  serviceErrorCode: 'Nats-Service-Error-Code',
+  expectedLastSubjectSequence: 'Nats-Expected-Last-Subject-Sequence',
+} as const
+
+export const MAX_BATCH_TASKS = 200
+export const MAX_BATCH_BYTES = 256 * 1024
+/** Largest payload or output, passed through the object store. */
+export const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
+
+/** Between the services; no part of the contract. */
+export const INTERNAL = {
+  /** `{executor}` each second from every executor. */
+  executors: 'poolmesh.executors',
+  /** `{executor, loads: {pool: running tasks}}`: what changed, all of it once a second. */
+  load: 'poolmesh.load',
+  /** `{executor, pool, registered_at}`: a draining pool has none of that executor's tasks left. */
+  drained: 'poolmesh.drained',
+  /** `{pool, kind, count}`: how a pool behaves, for the health monitor. */
+  poolReport: 'poolmesh.pool_report',
+  askStatus: 'poolmesh.ask.status',
+  askCancel: 'poolmesh.ask.cancel',
+  askExplain: 'poolmesh.ask.explain',
+  askStats: 'poolmesh.ask.stats',
+} as const

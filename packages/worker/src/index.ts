@@ -1,0 +1,10 @@
+export {
+  definePool,
+  type HandlerContext,
+  type PoolDefinition,
+  type PoolOptions,
+  type TaskHandler,
+} from './definition.ts'
+export type { RunningPool, StartOptions, StopOptions } from './pool.ts'
+export { progressSubject } from './progress.ts'
+export type { PoolStats } from './runner.ts'

@@ -1,0 +1,59 @@
+// Answers for the same reply subject that are ready in the same tick go in one message.
+import { MAX_BATCH_BYTES, MAX_BATCH_TASKS } from '@poolmesh/types'
+
+/** Where an answer goes. */
+export interface Reply {
+  subject: string
+  /** The work came as an array, so its sender takes arrays. */
+  many: boolean
+}
+
+export type Send = (subject: string, data: string) => void
+
+export class Outbox {
+  readonly #send: Send
+  readonly #maxBytes: () => number
+  #waiting = new Map<string, { many: boolean; texts: string[] }>()
+  #planned: NodeJS.Immediate | null = null
+
+  /** @param maxMessage bytes that one message may have */
+  constructor(send: Send, maxMessage: () => number) {
+    this.#send = send
+    this.#maxBytes = () => Math.min(MAX_BATCH_BYTES, maxMessage())
+  }
+
+  add(reply: Reply, text: string): void {
+    const waiting = this.#waiting.get(reply.subject)
+    if (waiting) waiting.texts.push(text)
+    else this.#waiting.set(reply.subject, { many: reply.many, texts: [text] })
+    this.#planned ??= setImmediate(() => this.flush())
+  }
+
+  flush(): void {
+    if (this.#planned) clearImmediate(this.#planned)
+    this.#planned = null
+    const all = this.#waiting
+    this.#waiting = new Map()
+    for (const [subject, { many, texts }] of all) {
+      if (many) this.#sendTogether(subject, texts)
+      else for (const text of texts) this.#send(subject, text)
+    }
+  }
+
+  /** Arrays of at most 200 answers and 256 KiB; a larger answer goes alone. */
+  #sendTogether(subject: string, texts: string[]): void {
+    const maxBytes = this.#maxBytes()
+    let from = 0
+    let bytes = 2
+    for (let i = 0; i < texts.length; i++) {
+      const size = Buffer.byteLength(texts[i] as string) + 1
+      if (i > from && (i - from === MAX_BATCH_TASKS || bytes + size > maxBytes)) {
+        this.#send(subject, `[${texts.slice(from, i).join(',')}]`)
+        from = i
+        bytes = 2
+      }
+      bytes += size
+    }
+    this.#send(subject, `[${texts.slice(from).join(',')}]`)
+  }
+}

@@ -1,0 +1,55 @@
+// Brings what is known of pools into the routing table: registrations, health, heartbeats.
+import type { PoolListener, StoredHealth, StoredPool } from '@poolmesh/bus'
+import type { TaskEngine } from '@poolmesh/core'
+import type { Logger } from 'pino'
+import type { Held } from './held.ts'
+
+/** Draining pools, with the time of the registration that drains. */
+export type DrainingPools = Map<string, string>
+
+export function poolListener(engine: TaskEngine<Held>, draining: DrainingPools, log: Logger): PoolListener {
+  const { table } = engine
+  const registrations = new Map<string, StoredPool>()
+  const verdicts = new Map<string, StoredHealth>()
+
+  /** The monitor's verdict on this registration, else what the pool said of itself. */
+  const apply = (name: string): void => {
+    const pool = registrations.get(name)
+    if (!pool) return
+    const verdict = verdicts.get(name)
+    const current = verdict?.registered_at === pool.registered_at ? verdict.status : pool.health_status
+    const before = table.get(name)?.health
+    table.setHealth(name, current)
+    if (current === 'unavailable' && before !== 'unavailable') engine.poolLost(name)
+    if (current !== 'unavailable' && before === 'unavailable') engine.suspensions.clear(name)
+  }
+
+  return {
+    upserted(pool) {
+      registrations.set(pool.name, pool)
+      if (pool.draining) draining.set(pool.name, pool.registered_at)
+      else draining.delete(pool.name)
+      table.upsert(pool, { draining: pool.draining === true })
+      engine.suspensions.clear(pool.name)
+      apply(pool.name)
+    },
+    removed(name) {
+      registrations.delete(name)
+      draining.delete(name)
+      if (!table.get(name)) return
+      log.info({ pool_name: name }, 'pool removed')
+      engine.poolLost(name)
+      engine.suspensions.clear(name)
+      table.remove(name)
+    },
+    health(name, health) {
+      if (health) verdicts.set(name, health)
+      else verdicts.delete(name)
+      apply(name)
+    },
+    heartbeat(name, currentWorkers, queueSize) {
+      if (currentWorkers === 0) engine.idle(name)
+      table.heartbeat(name, currentWorkers, queueSize)
+    },
+  }
+}

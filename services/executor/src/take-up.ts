@@ -1,0 +1,232 @@
+// Takes batches from the lanes into the engine: read, checked, compared with what is stored already.
+import type { NatsConnection } from '@nats-io/transport-node'
+import type { Publisher } from '@poolmesh/bus'
+import { laneConsumer, type PulledMessage, Puller, type StoredResults, type StoredTasks } from '@poolmesh/bus'
+import type { TaskEngine } from '@poolmesh/core'
+import {
+  branchResultSubject,
+  completedSubject,
+  type DistributedTask,
+  HEADERS,
+  isId,
+  LANES,
+  MAX_BATCH_TASKS,
+  PoolmeshError,
+  type PriorityLane,
+  parseJson,
+  parseTask,
+  type RoutingStrategy,
+  STREAMS,
+  submittedSubject,
+  taskIdInBatch,
+} from '@poolmesh/types'
+import type { Logger } from 'pino'
+import type { Held } from './held.ts'
+import { onward } from './intake.ts'
+import { type Rejections, refusedResult } from './rejections.ts'
+
+/** Ids that the client package makes up: nobody else can have used one, so a first delivery has no stored result. */
+const MADE_UP_ID = /^pm_[A-Za-z0-9]{22}$/
+const NO_RESULTS: StoredResults = { results: [], lastSequence: 0, at: null }
+
+export interface TakeUpOptions {
+  engine: TaskEngine<Held>
+  stored: StoredTasks
+  publisher: Publisher
+  rejections: Rejections
+  defaultStrategy: RoutingStrategy
+  log: Logger
+}
+
+export class TakeUp implements Disposable {
+  readonly #options: TakeUpOptions
+  readonly #pullers: Puller[] = []
+  /** Messages that are being looked up, so not in the engine yet. */
+  #looking = 0
+  /** Tasks in a message, lately: room is counted in tasks, messages are asked for. */
+  #tasksPerMessage = 1
+
+  constructor(nc: NatsConnection, options: TakeUpOptions) {
+    this.#options = options
+    for (const lane of LANES)
+      for (const name of [`${lane}-back`, lane])
+        this.#pullers.push(
+          new Puller(nc, {
+            stream: STREAMS.tasks,
+            consumer: laneConsumer(name),
+            room: () => this.#room(lane),
+            onMessage: (message) => this.#take(message, lane),
+          }),
+        )
+  }
+
+  #room(lane: PriorityLane): number {
+    const tasks = this.#options.engine.room(lane) - this.#looking
+    return tasks <= 0 ? 0 : Math.max(1, tasks / this.#tasksPerMessage)
+  }
+
+  /** There may be room again. */
+  nudge(): void {
+    for (const puller of this.#pullers) puller.nudge()
+  }
+
+  reset(): void {
+    for (const puller of this.#pullers) puller.reset()
+  }
+
+  #take(message: PulledMessage, lane: PriorityLane): void {
+    const { engine } = this.#options
+    const id = message.subject.slice(message.subject.lastIndexOf('.') + 1)
+    const held = engine.holds(id)
+    if (held) {
+      // Delivered again although it is held here: the newer delivery is the one to acknowledge. A second submission of
+      // the same id is not another task: the first stands.
+      if (held.handle.message.sequence === message.sequence) held.handle.message = message
+      else message.ack()
+      return
+    }
+    const branch = message.headers?.has(HEADERS.parent) === true
+    const subject = branch ? branchResultSubject(id) : completedSubject(id)
+    if (message.deliveries === 1 && MADE_UP_ID.test(id) && !message.headers?.has(HEADERS.submitted)) {
+      this.#accept(message, lane, id, subject, NO_RESULTS)
+      return
+    }
+    this.#looking++
+    this.#options.stored.exists(subject, (exists) => {
+      this.#looking--
+      if (exists === false) this.#accept(message, lane, id, subject, NO_RESULTS)
+      else if (exists === null) message.nak(500)
+      else void this.#compare(message, lane, id, subject)
+    })
+  }
+
+  async #compare(message: PulledMessage, lane: PriorityLane, id: string, subject: string): Promise<void> {
+    try {
+      this.#accept(message, lane, id, subject, await this.#options.stored.under(subject))
+    } catch (error) {
+      this.#options.log.warn({ err: error, batch: id }, 'stored results could not be read, trying again')
+      message.nak(1_000)
+    }
+  }
+
+  #accept(
+    message: PulledMessage,
+    lane: PriorityLane,
+    id: string,
+    resultSubject: string,
+    stored: StoredResults,
+  ): void {
+    const { engine, rejections } = this.#options
+    if (engine.holds(id)) {
+      message.ack()
+      return
+    }
+    const read = this.#read(message, id)
+    if (read instanceof PoolmeshError) {
+      void rejections
+        .record(read, message, { task_id: id })
+        .then((done) => (done ? message.ack() : message.nak(1_000)))
+      return
+    }
+    for (const { error } of read.faults) void rejections.record(error, message, undefined)
+    this.#tasksPerMessage = 0.9 * this.#tasksPerMessage + 0.1 * read.tasks.length
+    const [first] = read.tasks
+    if (read.alone && first?.fan_out) {
+      this.#toDistributor(message, first)
+      return
+    }
+    const submittedAt = Number(message.headers?.get(HEADERS.submitted)) || message.at
+    const notify = message.headers?.get(HEADERS.notify) || null
+    const handle: Held = { message, resultSubject, notify, alone: read.alone, written: '' }
+    const settled = stored.results.filter((result) => result && isId(result.task_id))
+    // What is stored is told again: whoever stored it may have died before telling.
+    if (notify && settled.length > 0) this.#options.publisher.tell(notify, JSON.stringify(settled))
+    engine.accept(
+      {
+        id,
+        handle,
+        lane,
+        tasks: read.tasks,
+        failed: read.faults.map(({ taskId, error }) => refusedResult(taskId, error)),
+        submittedAt,
+        bytes: message.data.length + 512,
+        stored: settled,
+        lastSequence: stored.lastSequence,
+      },
+      // Another had it before: it has not waited all that time for a pool.
+      message.deliveries > 1 ? Date.now() : submittedAt,
+    )
+  }
+
+  /** The tasks of a message; what is no task in a batch fails by itself and the others run. */
+  #read(message: PulledMessage, id: string): Read | PoolmeshError {
+    let body: unknown
+    try {
+      body = parseJson(message.text(), `the message on ${message.subject}`)
+    } catch (error) {
+      return error as PoolmeshError
+    }
+    const { defaultStrategy } = this.#options
+    if (!Array.isArray(body)) {
+      const task = readTask(body, id, defaultStrategy)
+      return task instanceof PoolmeshError ? task : { tasks: [task], faults: [], alone: true }
+    }
+    if (body.length === 0 || body.length > MAX_BATCH_TASKS)
+      return invalid('', `must have 1 to ${MAX_BATCH_TASKS} tasks, has ${body.length}`)
+    const read: Read = { tasks: [], faults: [], alone: false }
+    for (const [i, input] of body.entries()) {
+      // A batch of one may carry the task's own id: it is the message's then.
+      const own = body.length === 1 && (input as { task_id?: unknown } | null)?.task_id === id
+      const taskId = own ? id : taskIdInBatch(id, i)
+      const task = readTask(input, taskId, defaultStrategy)
+      if (task instanceof PoolmeshError) read.faults.push({ taskId, error: task })
+      else if (task.fan_out)
+        read.faults.push({ taskId, error: invalid('fan_out', 'is not allowed in a batch: submit it alone') })
+      else read.tasks.push(task)
+    }
+    return read
+  }
+
+  /** A fan-out in an ordinary lane goes to the lane of those who know what to do with it. */
+  #toDistributor(message: PulledMessage, task: DistributedTask): void {
+    this.#options.publisher.publish(
+      submittedSubject('fanout', task.task_id),
+      JSON.stringify(task),
+      onward(message),
+      (outcome) => {
+        if (outcome.kind === 'unknown') message.nak(500)
+        else message.ack()
+      },
+    )
+  }
+
+  /** Takes nothing more; what still comes is handed back. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#pullers.map((puller) => puller.stop()))
+  }
+
+  [Symbol.dispose](): void {
+    for (const puller of this.#pullers) puller[Symbol.dispose]()
+  }
+}
+
+interface Read {
+  tasks: DistributedTask[]
+  faults: { taskId: string; error: PoolmeshError }[]
+  alone: boolean
+}
+
+const invalid = (path: string, message: string): PoolmeshError =>
+  new PoolmeshError('INVALID_INPUT', `the submission is not valid: ${path} ${message}`, [{ path, message }])
+
+function readTask(
+  input: unknown,
+  taskId: string,
+  defaultStrategy: RoutingStrategy,
+): DistributedTask | PoolmeshError {
+  const parsed = parseTask(input, { taskId, defaultStrategy })
+  if (!parsed.ok) return parsed.error
+  if (parsed.task.task_id !== taskId)
+    return invalid('task_id', `is ${parsed.task.task_id}, but the subject says ${taskId}`)
+  return parsed.task
+}

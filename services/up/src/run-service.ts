@@ -1,0 +1,30 @@
+import { connectBus, createLogger, ensureTopology } from '@poolmesh/bus'
+import { runProcess } from './run-process.ts'
+import { loadService, readServiceName } from './services.ts'
+import { loadEnabledSettings, serverOf, topologyOf } from './settings.ts'
+
+/** Runs one service until it is told to stop. */
+export async function runService(argument: string | undefined): Promise<void> {
+  await runProcess(async (running) => {
+    const name = readServiceName(argument)
+    const settings = loadEnabledSettings()
+    // Imported while the connection is made: both take their time.
+    const loading = loadService(name)
+    loading.catch(() => {})
+    const nc = await connectBus({
+      servers: serverOf(settings),
+      name: `poolmesh-${name}`,
+      token: settings.poolmesh.nats_token,
+    })
+    running.defer(() => nc.close())
+    await ensureTopology(nc, topologyOf(settings))
+    const start = await loading
+    const log = createLogger(name, settings.poolmesh.log_level)
+    running.use(await start({ nc, settings, log }))
+    log.info({ pid: process.pid, server: nc.getServer() }, 'ready')
+    return {
+      log,
+      ended: nc.closed().then((error) => `the connection to NATS was closed: ${error ?? 'by the server'}`),
+    }
+  })
+}
