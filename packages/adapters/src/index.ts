@@ -1,1 +1,2 @@
-export {}
+export type { PoolAdapter, RunEvents } from './adapter.ts'
+export { NatsAdapter } from './nats.ts'

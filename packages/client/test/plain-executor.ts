@@ -11,7 +11,7 @@ import {
   taskIdInBatch,
 } from '@poolmesh/types'
 
-export interface Taken {
+interface Taken {
   subject: string
   lane: string
   id: string

@@ -3,7 +3,7 @@ import type { NatsConnection, Subscription } from '@nats-io/transport-node'
 import { createInbox, headers } from '@nats-io/transport-node'
 import { until } from '@poolmesh/testkit'
 
-export interface Registered {
+interface Registered {
   name: string
   capabilities: string[]
   max_workers: number

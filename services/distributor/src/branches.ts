@@ -24,7 +24,7 @@ import type { Parent } from './records.ts'
 /** Where the results of branches are told: known to every distributor, so that one that takes over hears them too. */
 const TOLD = 'poolmesh.branch'
 export const TOLD_ANY = `${TOLD}.*`
-export const toldSubject = (parent: string): string => `${TOLD}.${parent}`
+const toldSubject = (parent: string): string => `${TOLD}.${parent}`
 export const parentOfTold = (subject: string): string => subject.slice(TOLD.length + 1)
 
 export interface BranchParts {

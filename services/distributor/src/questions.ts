@@ -21,7 +21,7 @@ const MAX_LISTED = 1_000
 /** As in every explanation. */
 const MAX_CANDIDATES = 50
 
-export interface BranchStatus {
+interface BranchStatus {
   task_id: string
   pool: string
   status: TaskStatus
@@ -73,7 +73,7 @@ async function respond(
 }
 
 /** A task status with the `branches` of the fan-out. */
-export function statusOf(
+function statusOf(
   parent: Parent,
   running: ReadonlySet<string> = new Set(),
 ): TaskStatusReply & { branches: BranchStatus[] } {

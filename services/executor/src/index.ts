@@ -1,6 +1,6 @@
 // The executor: wires the engine's decisions to the bus.
-
 import { nuid } from '@nats-io/transport-node'
+import { NatsAdapter } from '@poolmesh/adapters'
 import {
   ClaimCheck,
   endpoint,
@@ -14,7 +14,6 @@ import {
 import { PoolTable, TaskEngine } from '@poolmesh/core'
 import { cancelRequestSchema, INTERNAL, STREAMS, SUBJECTS, taskIdRequestSchema } from '@poolmesh/types'
 import * as z from 'zod'
-import { Dispatcher } from './dispatcher.ts'
 import type { Held } from './held.ts'
 import { Intake } from './intake.ts'
 import { answerForOwn } from './own.ts'
@@ -65,15 +64,15 @@ class Executor implements AsyncDisposable {
       this.#pumping = false
       if (this.#stopping) return
       engine.pump()
-      dispatcher.flush()
+      adapter.flush()
       takeUp?.nudge()
     }
     let takeUp: TakeUp | null = null
     const engine: TaskEngine<Held> = new TaskEngine<Held>(
       table,
       {
-        dispatch: (run) => dispatcher.add(run),
-        cancel: (pool, taskId, reason) => dispatcher.cancel(pool, taskId, reason),
+        dispatch: (run) => adapter.add(run),
+        cancel: (pool, taskId, reason) => adapter.cancel(pool, taskId, reason),
         append: (batch, results) => storage.append(batch, results),
         close: (batch) => batch.handle.message.ack(),
         park: (batch, tasks, key, wakeAt) => storage.park(batch, tasks, key, wakeAt),
@@ -93,7 +92,7 @@ class Executor implements AsyncDisposable {
         random: Math.random,
       },
     )
-    const dispatcher = owned.use(new Dispatcher(nc, engine, claims, log))
+    const adapter = owned.use(new NatsAdapter(nc, engine, claims, log))
     owned.defer(() => storage.stop())
     const draining: DrainingPools = new Map()
     owned.use(
@@ -159,7 +158,7 @@ class Executor implements AsyncDisposable {
     })
     every(KEEP_MS, () => {
       for (const batch of engine.batches()) batch.handle.message.working()
-      dispatcher.sweep()
+      adapter.sweep()
     })
     every(200, () => {
       for (const [key, count] of reports) {

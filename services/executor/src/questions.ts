@@ -38,7 +38,7 @@ const BEHIND_TIMES = 80
 const iso = (ms: number): string | null => (ms > 0 ? new Date(ms).toISOString() : null)
 
 /** A status from a stored result. */
-export const statusOfResult = (result: DistributedTaskResult, storedAt: string): TaskStatusReply => {
+const statusOfResult = (result: DistributedTaskResult, storedAt: string): TaskStatusReply => {
   const { metadata } = result
   const text = (key: string): string | null =>
     typeof metadata[key] === 'string' ? (metadata[key] as string) : null
@@ -276,7 +276,7 @@ export function explainEntry(entry: Entry, table: PoolTable): ExplainReply {
   }
 }
 
-export function explainTask(task: DistributedTask, table: PoolTable, status: 'pending' | null): ExplainReply {
+function explainTask(task: DistributedTask, table: PoolTable, status: 'pending' | null): ExplainReply {
   const { metadata } = task
   const preferred = metadata['preferred_capabilities']
   const base = table.explain(

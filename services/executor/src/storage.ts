@@ -22,8 +22,7 @@ export interface StorageOptions {
 }
 
 /** A signature as one subject token. */
-export const signatureToken = (key: string): string =>
-  createHash('sha256').update(key).digest('hex').slice(0, 20)
+const signatureToken = (key: string): string => createHash('sha256').update(key).digest('hex').slice(0, 20)
 
 export class Storage {
   readonly #nc: NatsConnection

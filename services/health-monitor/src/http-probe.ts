@@ -6,7 +6,7 @@ import type { Finding, HealthProbe, ProbeTarget } from './probe.ts'
 const MAX_BODY_BYTES = 64 * 1024
 
 /** `<endpoint>/health`, where an endpoint `…/mcp` is the MCP door of the server at `…`. */
-export function probeUrl(endpoint: string, path: string): { url: string; authorization: string | null } {
+function probeUrl(endpoint: string, path: string): { url: string; authorization: string | null } {
   const url = new URL(endpoint)
   url.pathname = url.pathname.replace(/\/+$/, '').replace(/\/mcp$/, '') + path
   url.search = ''

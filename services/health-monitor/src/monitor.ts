@@ -36,7 +36,7 @@ export interface MonitorParts {
   log: Logger
 }
 
-export function breakerPolicy(settings: Settings['poolmesh']): BreakerPolicy {
+function breakerPolicy(settings: Settings['poolmesh']): BreakerPolicy {
   const windowMs = settings.flapping_window * 1000
   return {
     degradedAfter: settings.degraded_after,

@@ -5,7 +5,7 @@ import { startTestServer, type TestServer } from '@poolmesh/testkit'
 import type { PoolEvent } from '@poolmesh/types'
 import { startRegistry } from '../src/index.ts'
 
-export type Reply = Record<string, unknown> & {
+type Reply = Record<string, unknown> & {
   error?: { code: string; issues: { path: string; message: string }[] }
 }
 

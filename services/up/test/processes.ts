@@ -6,7 +6,7 @@ import { until } from '@poolmesh/testkit'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 
-export interface Ended {
+interface Ended {
   code: number | null
   signal: NodeJS.Signals | null
 }

@@ -41,7 +41,7 @@ export interface Batch<Handle> {
   phase: 'held' | 'parking' | 'closed'
 }
 
-export type EntryState = 'waiting' | 'delayed' | 'running' | 'settled'
+type EntryState = 'waiting' | 'delayed' | 'running' | 'settled'
 
 export interface Entry extends HeapItem, Timed {
   readonly kind: 'entry'

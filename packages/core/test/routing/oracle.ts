@@ -1,6 +1,6 @@
 // What the rules say, read off every pool one by one, with nothing of the table's code.
 import type { HealthStatus, PoolDescriptor } from '@poolmesh/types'
-import type { PoolState, Preferences, Requirements } from '../../src/routing/index.ts'
+import type { Preferences, Requirements } from '../../src/routing/index.ts'
 
 export const pool = (name: string, more: Partial<PoolDescriptor> = {}): PoolDescriptor => ({
   name,
@@ -181,5 +181,3 @@ export class Oracle {
     for (const [key, bound] of this.bonds) if (bound === name) this.bonds.delete(key)
   }
 }
-
-export const namesOf = (pools: Iterable<PoolState>): string[] => [...pools].map(({ name }) => name)

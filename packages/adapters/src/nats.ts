@@ -7,8 +7,8 @@ import {
   type NatsConnection,
   type Subscription,
 } from '@nats-io/transport-node'
-import { type ClaimCheck, maxPayload } from '@poolmesh/bus'
-import type { Answer, Run, TaskEngine } from '@poolmesh/core'
+import { type ClaimCheck, type Logger, maxPayload } from '@poolmesh/bus'
+import type { Answer, Run } from '@poolmesh/core'
 import {
   cancelSubject,
   HEADERS,
@@ -18,8 +18,7 @@ import {
   parsePoolAnswer,
   workSubject,
 } from '@poolmesh/types'
-import type { Logger } from 'pino'
-import type { Held } from './held.ts'
+import type { PoolAdapter, RunEvents } from './adapter.ts'
 
 const MAX_RUNS = 200
 const MAX_BYTES = 256 * 1024
@@ -34,9 +33,9 @@ interface Group {
 const takesArrays = (run: Run): boolean =>
   (run.pool.descriptor.metadata['poolmesh'] as { batch?: unknown } | undefined)?.batch === true
 
-export class Dispatcher implements Disposable {
+export class NatsAdapter implements PoolAdapter {
   readonly #nc: NatsConnection
-  readonly #engine: TaskEngine<Held>
+  readonly #runs: RunEvents
   readonly #claims: ClaimCheck
   readonly #log: Logger
   readonly #inbox = createInbox()
@@ -45,9 +44,9 @@ export class Dispatcher implements Disposable {
   readonly #groups = new Map<string, Group>()
   #next = 0
 
-  constructor(nc: NatsConnection, engine: TaskEngine<Held>, claims: ClaimCheck, log: Logger) {
+  constructor(nc: NatsConnection, runs: RunEvents, claims: ClaimCheck, log: Logger) {
     this.#nc = nc
-    this.#engine = engine
+    this.#runs = runs
     this.#claims = claims
     this.#log = log
     this.#subscription = nc.subscribe(`${this.#inbox}.>`, {
@@ -129,7 +128,7 @@ export class Dispatcher implements Disposable {
       if (!run.abandoned) this.#sendAlone(run, { ...run.entry.task, payload: {}, payload_ref: ref })
     } catch (error) {
       const problem = `the payload could not be passed on: ${(error as Error).message}`
-      this.#engine.answer(run.entry.task.task_id, run.attempt, { kind: 'invalid', problem })
+      this.#runs.answer(run.entry.task.task_id, run.attempt, { kind: 'invalid', problem })
     }
   }
 
@@ -142,15 +141,15 @@ export class Dispatcher implements Disposable {
     const nobody = message.data.length === 0 && message.headers?.code === 503
     if (kind === 'one' && taskId !== undefined) {
       const attempt = Number(key)
-      if (nobody) this.#engine.gone(taskId, attempt)
-      else this.#engine.answer(taskId, attempt, readOne(message, taskId))
+      if (nobody) this.#runs.gone(taskId, attempt)
+      else this.#runs.answer(taskId, attempt, readOne(message, taskId))
     } else if (kind === 'many' && key !== undefined) {
       const group = this.#groups.get(key)
       this.#groups.delete(key)
-      if (nobody) for (const run of group?.runs ?? []) this.#engine.gone(run.entry.task.task_id, run.attempt)
+      if (nobody) for (const run of group?.runs ?? []) this.#runs.gone(run.entry.task.task_id, run.attempt)
       else this.#answers(message)
     }
-    this.#engine.flush()
+    this.#runs.flush()
   }
 
   #answers(message: Msg): void {
@@ -172,7 +171,7 @@ export class Dispatcher implements Disposable {
       if (!isId(taskId)) continue
       const attempt = (item as { attempt?: unknown }).attempt
       const answer: Answer = tooDeep === null ? toAnswer(item) : { kind: 'invalid', problem: tooDeep }
-      this.#engine.answer(taskId, typeof attempt === 'number' ? attempt : null, answer)
+      this.#runs.answer(taskId, typeof attempt === 'number' ? attempt : null, answer)
     }
   }
 
