@@ -1,0 +1,75 @@
+// What the documents say is so: links lead somewhere, scripts exist, code is the examples', and the examples run.
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { until } from '@poolmesh/testkit'
+import { startEmbedded } from '@poolmesh/up'
+import { describe, expect, test } from 'vitest'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8')
+const DOCUMENTS = ['', 'docs', 'docs/decisions'].flatMap((folder) =>
+  readdirSync(join(ROOT, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(folder, name)),
+)
+
+describe.each(DOCUMENTS)('%s', (name) => {
+  const text = read(name)
+
+  test('its links lead to files that exist', () => {
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map((match) => match[1] as string)
+    const broken = links.filter((link) => !existsSync(join(ROOT, dirname(name), link)))
+    expect(broken).toEqual([])
+  })
+
+  test('the scripts that it names exist', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    const named = [...text.matchAll(/npm run ([a-z][a-z:-]*)/g)].map((match) => match[1] as string)
+    expect(named.filter((script) => !Object.hasOwn(scripts, script))).toEqual([])
+  })
+
+  test('its code is the code of the example that it names', () => {
+    for (const [, file, code] of text.matchAll(/<!-- (\S+\.ts) -->\n+```ts\n([\s\S]*?)```/g))
+      expect(code).toBe(read(file as string))
+  })
+})
+
+test('README shows code of examples only', () => {
+  const text = read('README.md')
+  const blocks = text.match(/^```ts$/gm) ?? []
+  expect(blocks.length).toBeGreaterThan(0)
+  expect(text.match(/<!-- \S+\.ts -->\n+```ts\n/g)).toHaveLength(blocks.length)
+})
+
+/** @returns what it printed, once it has ended well or was stopped by disposing it */
+function example(file: string, servers: string) {
+  const child = spawn(process.execPath, [join(ROOT, 'examples', 'quickstart', file)], {
+    cwd: ROOT,
+    env: { ...process.env, NATS_URL: servers },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let printed = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    printed += chunk.toString()
+  })
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  return {
+    printed: () => printed,
+    ended,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGTERM')
+      expect(await ended).toBe(0)
+    },
+  }
+}
+
+test('the pool and the client of the README work together as it says', async () => {
+  await using system = await startEmbedded()
+  await using pool = example('pool.ts', system.url)
+  await until(() => pool.printed().includes('registered'), 'the pool to be registered')
+  await using client = example('client.ts', system.url)
+  expect(await client.ended).toBe(0)
+  const [promised] = /(?<=prints `)[^`]+/.exec(read('README.md').replaceAll('\n', ' ')) ?? []
+  expect(client.printed()).toBe(`${promised}\n`)
+})
