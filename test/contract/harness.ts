@@ -3,7 +3,7 @@ import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManage
 import { connect, headers, type Msg, type NatsConnection, nuid } from '@nats-io/transport-node'
 import { loadSettings } from '@poolmesh/bus'
 import { until } from '@poolmesh/testkit'
-import { type EmbeddedSystem, startEmbedded } from '@poolmesh/up'
+import { type EmbeddedOptions, type EmbeddedSystem, startEmbedded } from '@poolmesh/up'
 import { expect } from 'vitest'
 import { type Json, PlainPool, type PlainPoolOptions } from './plain-pool.ts'
 
@@ -224,15 +224,18 @@ export interface RunningSystem extends AsyncDisposable {
  * The four services on a server of their own. One for each file.
  * @param settings as in the environment, without `POOLMESH_`
  * @param dataDir of the server; a temporary one if left out
+ * @param services those that run in this process; the four if left out
  */
 export async function startSystem(
   settings: Record<string, string> = {},
   dataDir?: string,
+  services?: EmbeddedOptions['services'],
 ): Promise<RunningSystem> {
   const env = Object.fromEntries(Object.entries(settings).map(([key, value]) => [`POOLMESH_${key}`, value]))
   const system = await startEmbedded({
     port: 0,
     dataDir,
+    services,
     settings: loadSettings({ POOLMESH_SYNC: '1m', ...env }, ''),
   })
   const stranger = await Stranger.to(system.url)

@@ -1,45 +1,52 @@
 // Sends runs to pools and takes their answers. All runs for one pool in a tick go in one message to pools that take
-// arrays; plain subscribers get one task a message. Answers of both kinds come to one subscription.
-import {
-  createInbox,
-  headers,
-  type Msg,
-  type NatsConnection,
-  type Subscription,
-} from '@nats-io/transport-node'
-import { type ClaimCheck, type Logger, maxPayload } from '@poolmesh/bus'
+// arrays; plain subscribers get one task a message. Answers go to subjects that say whose answer it is and that belong to
+// no executor: whoever dispatches now hears them, also those for runs that an earlier one began.
+import { headers, type Msg, type NatsConnection, nuid, type Subscription } from '@nats-io/transport-node'
+import { type ClaimCheck, type Logger, maxPayload, Recent } from '@poolmesh/bus'
 import type { Answer, Run } from '@poolmesh/core'
 import {
   cancelSubject,
   HEADERS,
+  INTERNAL,
   isId,
+  isJsonObject,
+  type PoolDescriptor,
   type PoolmeshError,
   parseJson,
   parsePoolAnswer,
+  runningSubject,
   workSubject,
 } from '@poolmesh/types'
-import type { PoolAdapter, RunEvents } from './adapter.ts'
+import type { KnownRuns, PoolAdapter, RunEvents } from './adapter.ts'
 
 const MAX_RUNS = 200
 const MAX_BYTES = 256 * 1024
 /** A message that came back because nobody listens does so at once; longer it is not remembered. */
 const GROUP_MS = 5_000
+/** Answers of plain subscribers that an executor which stands by keeps, since nobody may hear them while one takes over. */
+const KEPT_MS = 15_000
+const KEPT_ANSWERS = 50_000
+const KEPT_BYTES = 32 * 1024 ** 2
+const ONE = `${INTERNAL.answer}.one`
+const MANY = `${INTERNAL.answer}.many`
 
 interface Group {
   runs: Run[]
   until: number
 }
 
-const takesArrays = (run: Run): boolean =>
-  (run.pool.descriptor.metadata['poolmesh'] as { batch?: unknown } | undefined)?.batch === true
+const takesArrays = (pool: PoolDescriptor): boolean =>
+  (pool.metadata['poolmesh'] as { batch?: unknown } | undefined)?.batch === true
 
 export class NatsAdapter implements PoolAdapter {
   readonly #nc: NatsConnection
   readonly #runs: RunEvents
   readonly #claims: ClaimCheck
   readonly #log: Logger
-  readonly #inbox = createInbox()
-  readonly #subscription: Subscription
+  /** Tells our groups from those of others. */
+  readonly #id = nuid.next()
+  readonly #recent = new Recent<Msg>({ ms: KEPT_MS, count: KEPT_ANSWERS, bytes: KEPT_BYTES })
+  #subscriptions: Subscription[] = []
   readonly #queued = new Map<string, Run[]>()
   readonly #groups = new Map<string, Group>()
   #next = 0
@@ -49,11 +56,34 @@ export class NatsAdapter implements PoolAdapter {
     this.#runs = runs
     this.#claims = claims
     this.#log = log
-    this.#subscription = nc.subscribe(`${this.#inbox}.>`, {
-      callback: (error, message) => {
-        if (!error) this.#answer(message)
-      },
-    })
+    this.standBy()
+  }
+
+  /** Hears answers and tells them; what was heard while standing by is told first. */
+  async act(): Promise<void> {
+    this.#listen([`${ONE}.>`, `${MANY}.>`], (message) => this.#answer(message))
+    await this.#nc.flush()
+    for (const message of this.#recent.take(performance.now())) this.#answer(message)
+  }
+
+  /** Keeps the last answers of those who say everything only once, and tells nobody. */
+  standBy(): void {
+    this.#queued.clear()
+    this.#groups.clear()
+    this.#listen([`${ONE}.>`], (message) => this.#recent.add(message, message.data.length, performance.now()))
+  }
+
+  /** The new subscriptions before the old ones go, so that nothing is missed; what comes twice is a late answer. */
+  #listen(subjects: string[], hear: (message: Msg) => void): void {
+    const old = this.#subscriptions
+    this.#subscriptions = subjects.map((subject) =>
+      this.#nc.subscribe(subject, {
+        callback: (error, message) => {
+          if (!error) hear(message)
+        },
+      }),
+    )
+    for (const subscription of old) subscription.unsubscribe()
   }
 
   /** Sent with the next {@link flush}. */
@@ -66,7 +96,7 @@ export class NatsAdapter implements PoolAdapter {
   flush(): void {
     for (const runs of this.#queued.values()) {
       const [first] = runs
-      if (first && takesArrays(first)) this.#sendTogether(runs)
+      if (first && takesArrays(first.pool.descriptor)) this.#sendTogether(runs)
       else for (const run of runs) this.#sendAlone(run)
     }
     this.#queued.clear()
@@ -103,7 +133,7 @@ export class NatsAdapter implements PoolAdapter {
     const id = (this.#next++).toString(36)
     const pool = runs[0]?.pool.name as string
     this.#groups.set(id, { runs, until: performance.now() + GROUP_MS })
-    this.#nc.publish(workSubject(pool), text, { reply: `${this.#inbox}.many.${id}` })
+    this.#nc.publish(workSubject(pool), text, { reply: `${MANY}.${pool}.${this.#id}.${id}` })
   }
 
   #sendAlone(run: Run, task: unknown = run.entry.task): void {
@@ -116,7 +146,7 @@ export class NatsAdapter implements PoolAdapter {
     h.set(HEADERS.attempt, String(run.attempt))
     h.set(HEADERS.deadline, new Date(run.deadline).toISOString())
     this.#nc.publish(workSubject(run.pool.name), text, {
-      reply: `${this.#inbox}.one.${run.attempt}.${run.entry.task.task_id}`,
+      reply: `${ONE}.${run.pool.name}.${run.attempt}.${run.entry.task.task_id}`,
       headers: h,
     })
   }
@@ -128,7 +158,8 @@ export class NatsAdapter implements PoolAdapter {
       if (!run.abandoned) this.#sendAlone(run, { ...run.entry.task, payload: {}, payload_ref: ref })
     } catch (error) {
       const problem = `the payload could not be passed on: ${(error as Error).message}`
-      this.#runs.answer(run.entry.task.task_id, run.attempt, { kind: 'invalid', problem })
+      const { task_id } = run.entry.task
+      this.#runs.answer(run.pool.name, task_id, run.attempt, { kind: 'invalid', problem })
     }
   }
 
@@ -137,22 +168,24 @@ export class NatsAdapter implements PoolAdapter {
   }
 
   #answer(message: Msg): void {
-    const [kind, key, taskId] = message.subject.slice(this.#inbox.length + 1).split('.')
+    const [kind, pool, third, fourth] = message.subject.slice(INTERNAL.answer.length + 1).split('.')
     const nobody = message.data.length === 0 && message.headers?.code === 503
-    if (kind === 'one' && taskId !== undefined) {
-      const attempt = Number(key)
-      if (nobody) this.#runs.gone(taskId, attempt)
-      else this.#runs.answer(taskId, attempt, readOne(message, taskId))
-    } else if (kind === 'many' && key !== undefined) {
-      const group = this.#groups.get(key)
-      this.#groups.delete(key)
-      if (nobody) for (const run of group?.runs ?? []) this.#runs.gone(run.entry.task.task_id, run.attempt)
-      else this.#answers(message)
+    if (pool === undefined || third === undefined || fourth === undefined) return
+    if (kind === 'one') {
+      const attempt = Number(third)
+      if (nobody) this.#runs.gone(pool, fourth, attempt)
+      else this.#runs.answer(pool, fourth, attempt, readOne(message, fourth))
+    } else {
+      const group = third === this.#id ? this.#groups.get(fourth) : undefined
+      if (group) this.#groups.delete(fourth)
+      if (nobody)
+        for (const run of group?.runs ?? []) this.#runs.gone(pool, run.entry.task.task_id, run.attempt)
+      else this.#answers(pool, message)
     }
     this.#runs.flush()
   }
 
-  #answers(message: Msg): void {
+  #answers(pool: string, message: Msg): void {
     const text = message.string()
     let body: unknown
     let tooDeep: string | null = null
@@ -171,8 +204,28 @@ export class NatsAdapter implements PoolAdapter {
       if (!isId(taskId)) continue
       const attempt = (item as { attempt?: unknown }).attempt
       const answer: Answer = tooDeep === null ? toAnswer(item) : { kind: 'invalid', problem: tooDeep }
-      this.#runs.answer(taskId, typeof attempt === 'number' ? attempt : null, answer)
+      this.#runs.answer(pool, taskId, typeof attempt === 'number' ? attempt : null, answer)
     }
+  }
+
+  canTell(pool: PoolDescriptor): boolean {
+    return takesArrays(pool)
+  }
+
+  async running(pools: readonly PoolDescriptor[], timeoutMs: number): Promise<Map<string, KnownRuns>> {
+    const found = new Map<string, KnownRuns>()
+    const now = Date.now()
+    await Promise.all(
+      pools.filter(takesArrays).map(async ({ name }) => {
+        // Nobody there, or no answer in time: it runs nothing that anybody knows of.
+        const reply = await this.#nc
+          .request(runningSubject(name), '', { timeout: timeoutMs })
+          .catch(() => null)
+        const runs = reply && readRunning(reply, now)
+        if (runs) found.set(name, runs)
+      }),
+    )
+    return found
   }
 
   /** Forgets what can no longer come back. */
@@ -185,8 +238,27 @@ export class NatsAdapter implements PoolAdapter {
   }
 
   [Symbol.dispose](): void {
-    this.#subscription.unsubscribe()
+    for (const subscription of this.#subscriptions) subscription.unsubscribe()
   }
+}
+
+/** `{runs: [{task_id, attempt, age_ms}]}` */
+function readRunning(message: Msg, now: number): KnownRuns | null {
+  let body: unknown
+  try {
+    body = message.json()
+  } catch {
+    return null
+  }
+  if (!isJsonObject(body) || !Array.isArray(body['runs'])) return null
+  return body['runs'].flatMap((run: unknown) => {
+    if (!isJsonObject(run) || !isId(run['task_id'])) return []
+    const attempt = Number(run['attempt'])
+    const age = Number(run['age_ms'] ?? 0)
+    return Number.isSafeInteger(attempt)
+      ? [{ taskId: run['task_id'], attempt, startedAt: now - Math.max(age, 0) }]
+      : []
+  })
 }
 
 function toAnswer(value: unknown): Answer {

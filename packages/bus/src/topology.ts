@@ -21,7 +21,7 @@ export interface TopologyOptions {
   resultsHours: number
   /** Bytes of pending tasks; a submission beyond is refused. */
   maxPendingBytes: number
-  /** Milliseconds after which an unanswered batch is given to another executor. */
+  /** Milliseconds after which what a distributor, or an executor's intake, died over is given to another. */
   ackWaitMs: number
 }
 
@@ -29,7 +29,7 @@ export const DEFAULT_TOPOLOGY: TopologyOptions = {
   replicas: 1,
   resultsHours: 24,
   maxPendingBytes: 8 * 1024 ** 3,
-  ackWaitMs: 10_000,
+  ackWaitMs: 6_000,
 }
 
 /** Scheduled messages, on which parked tasks rest, came with 2.12. */
@@ -41,7 +41,7 @@ export const NOTHING = 'poolmesh.nothing'
 export const INTAKE_CONSUMER = 'intake'
 /** `<lane>-back`: tasks that were parked and come back; they were there before what waits in the lane. */
 const LANE_NAMES = [...LANES, ...LANES.map((lane) => `${lane}-back`), 'fanout']
-export const laneConsumer = (lane: string): string => `lane-${lane}`
+export const FANOUT_CONSUMER = 'lane-fanout'
 
 /**
  * Makes the streams, consumers and buckets that are missing. Safe to run from several processes at once.
@@ -73,6 +73,7 @@ export async function ensureTopology(
   await Promise.all(Object.values(BUCKETS).map((name) => kvm.create(name, bucket)))
 }
 
+/** The stream, and the consumers that any number of processes share. Those of the lanes: see lane-consumers.ts. */
 async function tasks(jsm: JetStreamManager, options: TopologyOptions): Promise<void> {
   await ensureStream(jsm, {
     name: STREAMS.tasks,
@@ -99,7 +100,7 @@ async function tasks(jsm: JetStreamManager, options: TopologyOptions): Promise<v
     })
   await Promise.all([
     consumer(INTAKE_CONSUMER, 'task.submitted'),
-    ...LANE_NAMES.map((lane) => consumer(laneConsumer(lane), `task.submitted.${lane}.*`)),
+    consumer(FANOUT_CONSUMER, 'task.submitted.fanout.*'),
   ])
 }
 

@@ -1,2 +1,3 @@
+export * from './processes.ts'
 export * from './server.ts'
 export * from './wait.ts'

@@ -32,6 +32,8 @@ export const completedSubject = (id: string): string => `task.completed.${id}`
 export const branchResultSubject = (id: string): string => `task.branch.${id}`
 export const workSubject = (pool: string): string => `pool.work.${pool}`
 export const cancelSubject = (pool: string): string => `pool.cancel.${pool}`
+/** Asked of pools that take arrays: which tasks do you run? */
+export const runningSubject = (pool: string): string => `pool.running.${pool}`
 export const healthSubject = (pool: string): string => `pool.health.${pool}`
 export const heartbeatSubject = (pool: string): string => `pool.heartbeat.${pool}`
 
@@ -41,8 +43,11 @@ export const STREAMS = {
   poolEvents: 'POOL_EVENTS',
   rejected: 'REJECTED',
 } as const
-/** KV buckets: descriptors by pool name, and what the health monitor found by pool name. */
-export const BUCKETS = { pools: 'POOLS', health: 'POOL_HEALTH', affinity: 'AFFINITY' } as const
+/**
+ * KV buckets: descriptors by pool name; what the health monitor found by pool name; of the executors, who dispatches, and
+ * what the next one has to know.
+ */
+export const BUCKETS = { pools: 'POOLS', health: 'POOL_HEALTH', executors: 'EXECUTORS' } as const
 /** Object store for payloads and outputs over the broker's message limit. */
 export const PAYLOAD_STORE = 'PAYLOADS'
 
@@ -65,16 +70,29 @@ export const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 
 /** Between the services; no part of the contract. */
 export const INTERNAL = {
-  /** `{executor}` each second from every executor. */
+  /** `{executor}` each second from the executor that dispatches. */
   executors: 'poolmesh.executors',
+  /** `{executor, following}` each second from those that stand by. */
+  standby: 'poolmesh.standby',
   /** `{executor, loads: {pool: running tasks}}`: what changed, all of it once a second. */
   load: 'poolmesh.load',
+  /** `poolmesh.answer.one.<pool>.<attempt>.<task>`, `poolmesh.answer.many.<pool>.<executor>.<group>`: answers of pools. */
+  answer: 'poolmesh.answer',
+  /** `{executor, began, freed}`: runs in pools that cannot be asked what they run, for the executors that stand by. */
+  runs: 'poolmesh.runs',
   /** `{executor, pool, registered_at}`: a draining pool has none of that executor's tasks left. */
   drained: 'poolmesh.drained',
   /** `{pool, kind, count}`: how a pool behaves, for the health monitor. */
   poolReport: 'poolmesh.pool_report',
+  /** Of tasks, answered by the executor that dispatches, with null for what it does not hold. */
   askStatus: 'poolmesh.ask.status',
   askCancel: 'poolmesh.ask.cancel',
   askExplain: 'poolmesh.ask.explain',
+  /** Of fan-outs, answered by the distributor that has it; others are silent. */
+  askFanOutStatus: 'poolmesh.ask.fanout.status',
+  askFanOutCancel: 'poolmesh.ask.fanout.cancel',
+  askFanOutExplain: 'poolmesh.ask.fanout.explain',
   askStats: 'poolmesh.ask.stats',
+  /** `{pool, runs: [{task_id, attempt}]}`, answered with those of them that nobody waits for. */
+  askWanted: 'poolmesh.ask.wanted',
 } as const

@@ -1,4 +1,6 @@
-// Answers for the same reply subject that are ready in the same tick go in one message.
+// Answers for the same reply subject that are ready in the same tick go in one message. The last of them are kept and can be
+// sent again: when the executor that they went to has died, nobody may have heard them.
+import { Recent } from '@poolmesh/bus'
 import { MAX_BATCH_BYTES, MAX_BATCH_TASKS } from '@poolmesh/types'
 
 /** Where an answer goes. */
@@ -8,11 +10,20 @@ export interface Reply {
   many: boolean
 }
 
+const KEPT_MS = 15_000
+const KEPT_MESSAGES = 20_000
+const KEPT_BYTES = 32 * 1024 ** 2
+
 export type Send = (subject: string, data: string) => void
 
 export class Outbox {
   readonly #send: Send
   readonly #maxBytes: () => number
+  readonly #recent = new Recent<{ subject: string; text: string }>({
+    ms: KEPT_MS,
+    count: KEPT_MESSAGES,
+    bytes: KEPT_BYTES,
+  })
   #waiting = new Map<string, { many: boolean; texts: string[] }>()
   #planned: NodeJS.Immediate | null = null
 
@@ -36,8 +47,19 @@ export class Outbox {
     this.#waiting = new Map()
     for (const [subject, { many, texts }] of all) {
       if (many) this.#sendTogether(subject, texts)
-      else for (const text of texts) this.#send(subject, text)
+      else for (const text of texts) this.#sendOne(subject, text)
     }
+  }
+
+  /** Sends what was sent lately once more, to where it went. What was heard before is a late answer, and counted as that. */
+  sendAgain(): void {
+    this.flush()
+    for (const { subject, text } of this.#recent.take(performance.now())) this.#sendOne(subject, text)
+  }
+
+  #sendOne(subject: string, text: string): void {
+    this.#recent.add({ subject, text }, text.length, performance.now())
+    this.#send(subject, text)
   }
 
   /** Arrays of at most 200 answers and 256 KiB; a larger answer goes alone. */
@@ -48,12 +70,12 @@ export class Outbox {
     for (let i = 0; i < texts.length; i++) {
       const size = Buffer.byteLength(texts[i] as string) + 1
       if (i > from && (i - from === MAX_BATCH_TASKS || bytes + size > maxBytes)) {
-        this.#send(subject, `[${texts.slice(from, i).join(',')}]`)
+        this.#sendOne(subject, `[${texts.slice(from, i).join(',')}]`)
         from = i
         bytes = 2
       }
       bytes += size
     }
-    this.#send(subject, `[${texts.slice(from).join(',')}]`)
+    this.#sendOne(subject, `[${texts.slice(from).join(',')}]`)
   }
 }

@@ -8,6 +8,7 @@ import {
   heartbeatSubject,
   isJsonObject,
   type PoolDescriptor,
+  runningSubject,
   workSubject,
 } from '@poolmesh/types'
 import type { PoolSpec } from './definition.ts'
@@ -17,6 +18,7 @@ import { Registration } from './registration.ts'
 import { type PoolStats, Runner } from './runner.ts'
 import { onStopSignals } from './signals.ts'
 import { aborted, within } from './waiting.ts'
+import { Wanted } from './wanted.ts'
 import { readWork } from './work.ts'
 
 const DEFAULT_SERVER = 'nats://127.0.0.1:4222'
@@ -25,6 +27,8 @@ const DEFAULT_DRAIN_S = 10
 const ABORT_GRACE_MS = 500
 /** A server that is away must not hold up the end. */
 const FLUSH_MS = 1_000
+/** A heartbeat that comes so late means that the process stood still, and may be taken for dead. */
+const STALL_MS = 3_000
 
 export interface StartOptions {
   /** Default: NATS_URL, else nats://127.0.0.1:4222. */
@@ -92,6 +96,7 @@ class Pool implements RunningPool {
   readonly #outbox: Outbox
   readonly #runner: Runner
   readonly #registration: Registration
+  readonly #wanted: Wanted
   readonly #owned = new AsyncDisposableStack()
   /** Aborted when the pool begins to stop: nothing more is told to the registry but that. */
   readonly #stopping = new AbortController()
@@ -131,6 +136,7 @@ class Pool implements RunningPool {
         log,
       }),
     )
+    this.#wanted = new Wanted(nc, name, this.#runner)
     const instance = nuid.next()
     this.#registration = new Registration(nc, () => this.#descriptor(instance), instance, log)
     if (options.handleSignals ?? this.#ownsConnection)
@@ -160,6 +166,7 @@ class Pool implements RunningPool {
   async #begin(signal?: AbortSignal): Promise<void> {
     this.#subscribe(workSubject(this.name), (message) => this.#work(message), this.name)
     this.#subscribe(cancelSubject(this.name), (message) => this.#cancel(message))
+    this.#subscribe(runningSubject(this.name), (message) => this.#tellRunning(message))
     this.#subscribe(healthSubject(this.name), (message) => {
       if (message.reply) this.#publish(message.reply, JSON.stringify({ status: 'healthy', ...this.#load() }))
     })
@@ -171,7 +178,13 @@ class Pool implements RunningPool {
     until.throwIfAborted()
     this.#registered = true
     this.#heartbeat()
-    const timer = setInterval(() => this.#heartbeat(), this.#spec.heartbeatMs)
+    let beatAt = performance.now()
+    const timer = setInterval(() => {
+      const late = performance.now() - beatAt - this.#spec.heartbeatMs
+      beatAt = performance.now()
+      this.#heartbeat()
+      if (late > STALL_MS) void this.#wanted.check()
+    }, this.#spec.heartbeatMs)
     this.#owned.defer(() => clearInterval(timer))
   }
 
@@ -241,6 +254,13 @@ class Pool implements RunningPool {
     this.#runner.cancel(body['task_id'], typeof reason === 'string' ? reason.slice(0, 1024) : null)
   }
 
+  /** Another executor has taken over: it hears what it may have missed, then what still runs. */
+  #tellRunning(message: Msg): void {
+    if (!message.reply) return
+    this.#outbox.sendAgain()
+    this.#publish(message.reply, JSON.stringify({ pool: this.name, runs: [...this.#runner.unanswered()] }))
+  }
+
   #heartbeat(): void {
     this.#publish(heartbeatSubject(this.name), JSON.stringify(this.#load()))
   }
@@ -287,7 +307,10 @@ class Pool implements RunningPool {
     void (async () => {
       for await (const status of statuses)
         if (status.type === 'reconnect' && this.#registered)
-          void this.#registration.ensure(this.#stopping.signal).then(() => this.#heartbeat())
+          void this.#registration.ensure(this.#stopping.signal).then(() => {
+            this.#heartbeat()
+            return this.#wanted.check()
+          })
     })().catch(() => {})
     void this.#nc.closed().then((error) => {
       this.#now.abort()

@@ -72,6 +72,25 @@ export class Runner implements Disposable {
     if (this.#running.size > 0) this.#tick ??= setInterval(() => this.#onTick(), TICK_MS)
   }
 
+  /** What has not been answered, for whoever takes over from the executor that sent it. */
+  *unanswered(): IterableIterator<{ task_id: string; attempt: number; age_ms: number }> {
+    const now = performance.now()
+    for (const runs of this.#runs.values())
+      for (const run of runs)
+        if (!run.answered)
+          yield {
+            task_id: run.task.task_id,
+            attempt: run.attempt,
+            age_ms: run.startedAt === 0 ? 0 : Math.round(now - run.startedAt),
+          }
+  }
+
+  /** Nobody waits for that run any more. */
+  unwanted(taskId: string, attempt: number): void {
+    const run = this.#runs.get(taskId)?.find((one) => one.attempt === attempt)
+    if (run) this.#stop(run, { status: 'cancelled', error: 'nobody waits for the run any more' })
+  }
+
   /** Stops every run of that task; a task that is not here is nothing to cancel. */
   cancel(taskId: string, reason: string | null): void {
     const error = reason === null ? 'the task was cancelled' : `the task was cancelled: ${reason}`

@@ -24,7 +24,7 @@ import { TakeUp } from './take-up.ts'
 
 const TICK_MS = 100
 /** Fan-outs in flight are kept from being given to others: a third of the consumers' ack_wait. */
-const KEEP_MS = 3_000
+const KEEP_MS = 2_000
 /** How long the writes that are outstanding may take when the distributor stops. */
 const STOP_MS = 1_500
 /** The settings bound the tasks that are held; a fan-out is several. */

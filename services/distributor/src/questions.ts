@@ -40,9 +40,9 @@ export function answerForOwn(nc: NatsConnection, coordinator: Coordinator): Disp
       },
     })
   const subscriptions = [
-    answer(INTERNAL.askStatus, async (parent) => statusOf(parent, await runningBranches(nc, parent))),
-    answer(INTERNAL.askExplain, (parent) => explain(parent, coordinator)),
-    answer(INTERNAL.askCancel, (parent, request) =>
+    answer(INTERNAL.askFanOutStatus, async (parent) => statusOf(parent, await runningBranches(nc, parent))),
+    answer(INTERNAL.askFanOutExplain, (parent) => explain(parent, coordinator)),
+    answer(INTERNAL.askFanOutCancel, (parent, request) =>
       coordinator.cancel(
         parent.task.task_id,
         typeof request['reason'] === 'string' ? request['reason'] : undefined,
@@ -102,7 +102,7 @@ async function runningBranches(nc: NatsConnection, parent: Parent): Promise<Set<
     outstanding.map(async ({ id }) => {
       const question = JSON.stringify({ task_id: id })
       const answer = await nc.request(INTERNAL.askStatus, question, { timeout: ASK_MS }).catch(() => null)
-      if (answer?.json<TaskStatusReply>().status === 'running') running.add(id)
+      if (answer?.json<TaskStatusReply | null>()?.status === 'running') running.add(id)
     }),
   )
   return running

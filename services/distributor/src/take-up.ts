@@ -1,7 +1,7 @@
 // Takes fan-outs from their lane: read, checked, compared with what is stored already.
 import { headers, type NatsConnection } from '@nats-io/transport-node'
 import {
-  laneConsumer,
+  FANOUT_CONSUMER,
   type Publisher,
   type PulledMessage,
   Puller,
@@ -62,7 +62,7 @@ export class TakeUp implements Disposable {
     this.#parts = parts
     this.#puller = new Puller(nc, {
       stream: STREAMS.tasks,
-      consumer: laneConsumer('fanout'),
+      consumer: FANOUT_CONSUMER,
       room: () => this.#room(),
       onMessage: (message) => this.#take(message),
     })

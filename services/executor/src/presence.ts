@@ -1,6 +1,6 @@
-// Executors tell each other and the registry that they are there, what their tasks hold of each pool, and which draining
-// pools have none of them left.
-import type { NatsConnection, Subscription } from '@nats-io/transport-node'
+// Executors tell each other that they are there. The one that dispatches tells the registry too, with what its tasks hold of
+// each pool and which draining pools have none of them left.
+import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node'
 import type { PoolTable } from '@poolmesh/core'
 import { INTERNAL } from '@poolmesh/types'
 import type { DrainingPools } from './pools.ts'
@@ -10,28 +10,49 @@ const PRESENCE_MS = 1_000
 /** An executor that was silent so long is gone. */
 const GONE_MS = 3_500
 
+export interface PresenceOptions {
+  id: string
+  table: PoolTable
+  draining: DrainingPools
+  /** Whether we dispatch. */
+  acting(): boolean
+  /** Whose runs we follow while we stand by. */
+  following(): string | null
+  /** An executor stands by, and does not follow our runs yet. */
+  onFollower(): void
+}
+
 export class Presence implements Disposable {
   readonly #nc: NatsConnection
   readonly #id: string
   readonly #table: PoolTable
   readonly #draining: DrainingPools
   readonly #peers = new Map<string, number>()
-  readonly #subscription: Subscription
+  readonly #options: PresenceOptions
+  readonly #subscriptions: Subscription[]
   readonly #timers: NodeJS.Timeout[]
   readonly #reported = new Map<string, number>()
 
-  constructor(nc: NatsConnection, id: string, table: PoolTable, draining: DrainingPools) {
+  constructor(nc: NatsConnection, options: PresenceOptions) {
+    const { id, table, draining } = options
     this.#nc = nc
+    this.#options = options
     this.#id = id
     this.#table = table
     this.#draining = draining
-    this.#subscription = nc.subscribe(INTERNAL.executors, {
-      callback: (error, message) => {
-        if (error) return
-        const peer = (message.json() as { executor?: string }).executor
-        if (peer && peer !== id) this.#peers.set(peer, performance.now())
-      },
-    })
+    const hear = (message: Msg): void => {
+      const { executor: peer, following } = message.json<{ executor?: string; following?: string | null }>()
+      if (!peer || peer === id) return
+      this.#peers.set(peer, performance.now())
+      if (message.subject === INTERNAL.standby && following !== id && options.acting()) options.onFollower()
+    }
+    this.#subscriptions = [INTERNAL.executors, INTERNAL.standby].map((subject) =>
+      nc.subscribe(subject, {
+        callback: (error, message) => {
+          if (!error) hear(message)
+        },
+      }),
+    )
     this.#timers = [
       setInterval(() => this.#announce(), PRESENCE_MS),
       setInterval(() => this.#report(), LOAD_MS),
@@ -51,6 +72,11 @@ export class Presence implements Disposable {
   }
 
   #announce(): void {
+    const { acting, following } = this.#options
+    if (!acting()) {
+      this.#say(INTERNAL.standby, { following: following() })
+      return
+    }
     this.#say(INTERNAL.executors, {})
     for (const [pool, registeredAt] of this.#draining)
       if ((this.#table.get(pool)?.running ?? 0) === 0)
@@ -61,6 +87,7 @@ export class Presence implements Disposable {
 
   /** What changed since the last report; pools that are empty again are told once. */
   #report(): void {
+    if (!this.#options.acting()) return
     const loads: Record<string, number> = Object.create(null)
     let changed = 0
     for (const pool of this.#table.busy()) {
@@ -80,6 +107,6 @@ export class Presence implements Disposable {
 
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearInterval(timer)
-    this.#subscription.unsubscribe()
+    for (const subscription of this.#subscriptions) subscription.unsubscribe()
   }
 }

@@ -25,12 +25,21 @@ import {
   parseTask,
   type RoutingStrategy,
   STREAMS,
+  submittedSubject,
   type TaskStatusReply,
 } from '@poolmesh/types'
 import type { Held } from './held.ts'
 
-/** How long an owner elsewhere has to answer. */
-const ASK_MS = 300
+const ASK = {
+  status: { task: INTERNAL.askStatus, fanOut: INTERNAL.askFanOutStatus },
+  cancel: { task: INTERNAL.askCancel, fanOut: INTERNAL.askFanOutCancel },
+  explain: { task: INTERNAL.askExplain, fanOut: INTERNAL.askFanOutExplain },
+} as const
+const FANOUT_LANE = submittedSubject('fanout', '')
+/** How long the executor that dispatches has to answer. */
+const ASK_MS = 1_000
+/** A cancellation is answered when it is stored. */
+const CANCEL_MS = 3_000
 /** How often, and how many times, a task that is not found yet is looked for while the intake is behind. */
 const BEHIND_MS = 25
 const BEHIND_TIMES = 80
@@ -94,7 +103,7 @@ export class Questions {
     const held = this.#engine.find(taskId)
     if (held && held.state !== 'settled') return statusOfEntry(held)
     return await this.#look(taskId, async (submission) => {
-      const answer = await this.#ask<TaskStatusReply>(INTERNAL.askStatus, { task_id: taskId })
+      const answer = await this.#ask<TaskStatusReply>(ASK.status, submission, { task_id: taskId })
       if (answer) return answer
       return {
         task_id: taskId,
@@ -115,11 +124,11 @@ export class Questions {
   }
 
   async cancel(taskId: string, reason: string | undefined): Promise<CancelReply> {
-    const held = this.#engine.cancel(taskId, reason)
-    if (held) return { task_id: taskId, ...(await held) }
+    const held = await this.#engine.cancel(taskId, reason)
+    if (held) return { task_id: taskId, ...held }
     const reply = await this.#look<CancelReply | TaskStatusReply>(taskId, async (submission) => {
       const request = { task_id: taskId, ...(reason === undefined ? {} : { reason }) }
-      const answer = await this.#ask<CancelReply>(INTERNAL.askCancel, request, 5_000)
+      const answer = await this.#ask<CancelReply>(ASK.cancel, submission, request, CANCEL_MS)
       return answer ?? (await this.#cancelStored(taskId, reason, submission))
     })
     return {
@@ -144,7 +153,7 @@ export class Questions {
       waiting_for: null,
     })
     const reply = await this.#look<ExplainReply | TaskStatusReply>(taskId, async (submission) => {
-      const answer = await this.#ask<ExplainReply>(INTERNAL.askExplain, { task_id: taskId })
+      const answer = await this.#ask<ExplainReply>(ASK.explain, submission, { task_id: taskId })
       if (answer) return answer
       const task = taskIn(submission, taskId)
       const parsed = parseTask(task, { taskId, defaultStrategy: this.#defaultStrategy })
@@ -184,13 +193,17 @@ export class Questions {
     return info.num_pending > 0 || info.num_ack_pending > 0
   }
 
-  /** Asks whoever holds the task; null when nobody says so in time. */
-  async #ask<T>(subject: string, request: object, timeoutMs = ASK_MS): Promise<T | null> {
+  /** Asks whoever has tasks of that lane; null when it does not hold this one, or nobody does, or there is no answer. */
+  async #ask<T>(
+    { task, fanOut }: { task: string; fanOut: string },
+    submission: StoredSubmission,
+    request: object,
+    timeoutMs = ASK_MS,
+  ): Promise<T | null> {
+    const subject = submission.subject.startsWith(FANOUT_LANE) ? fanOut : task
     try {
-      const answer = await this.#nc.request(subject, JSON.stringify(request), {
-        timeout: Math.min(timeoutMs, ASK_MS),
-      })
-      return answer.json<T>()
+      const answer = await this.#nc.request(subject, JSON.stringify(request), { timeout: timeoutMs })
+      return answer.json<T | null>()
     } catch {
       return null
     }

@@ -1,8 +1,8 @@
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import { createInbox, type NatsConnection, type Subscription } from '@nats-io/transport-node'
-import { laneConsumer } from '@poolmesh/bus'
+import { laneConsumers } from '@poolmesh/bus'
 import { addHistograms, type TaskEngine } from '@poolmesh/core'
-import { type ExecutorStatsReply, INTERNAL, LANES, STREAMS } from '@poolmesh/types'
+import { type ExecutorStatsReply, INTERNAL } from '@poolmesh/types'
 import type { Held } from './held.ts'
 
 /** How long other executors have to say what they have done. */
@@ -85,10 +85,8 @@ export class ExecutorStats implements Disposable {
 
   /** Messages in the lanes that nobody holds; a batch counts as one, since nobody has opened it. */
   async #untaken(): Promise<number> {
-    const infos = await Promise.all(
-      LANES.map((lane) => this.#jsm.consumers.info(STREAMS.tasks, laneConsumer(lane))),
-    )
-    return infos.reduce((sum, info) => sum + info.num_pending, 0)
+    const lanes = await laneConsumers(this.#jsm)
+    return lanes.reduce((sum, { pending }) => sum + pending, 0)
   }
 
   async #others(): Promise<Part[]> {

@@ -14,6 +14,8 @@ const BY_TIME = 'later'
 const RETRY_MS = 500
 
 export interface StorageOptions {
+  /** Whether this executor dispatches now: only then it writes. */
+  mayAct(): boolean
   engine: () => TaskEngine<Held>
   publisher: Publisher
   stored: StoredTasks
@@ -85,6 +87,10 @@ export class Storage {
 
   #write(batch: Batch<Held>, text: string): void {
     const { handle } = batch
+    if (!this.#options.mayAct()) {
+      void this.#later(batch)
+      return
+    }
     handle.written = text
     const h = headers()
     h.set(HEADERS.expectedLastSubjectSequence, String(batch.lastSequence))
@@ -98,9 +104,14 @@ export class Storage {
     })
   }
 
+  async #later(batch: Batch<Held>): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    await this.#reconcile(batch)
+  }
+
   /** Refused or unknown: what the subject has now decides. */
   async #reconcile(batch: Batch<Held>): Promise<void> {
-    while (!this.#stopped) {
+    while (!this.#stopped && batch.phase !== 'closed') {
       try {
         const { results, lastSequence } = await this.#options.stored.under(batch.handle.resultSubject)
         if (batch.handle.notify && results.length > 0)

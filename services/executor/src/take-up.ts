@@ -1,7 +1,7 @@
 // Takes batches from the lanes into the engine: read, checked, compared with what is stored already.
 import type { NatsConnection } from '@nats-io/transport-node'
-import type { Publisher } from '@poolmesh/bus'
-import { laneConsumer, type PulledMessage, Puller, type StoredResults, type StoredTasks } from '@poolmesh/bus'
+import type { LaneConsumer, Publisher, PulledMessage, StoredResults, StoredTasks } from '@poolmesh/bus'
+import { Puller } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
 import {
   branchResultSubject,
@@ -9,7 +9,6 @@ import {
   type DistributedTask,
   HEADERS,
   isId,
-  LANES,
   MAX_BATCH_TASKS,
   PoolmeshError,
   type PriorityLane,
@@ -30,6 +29,9 @@ const MADE_UP_ID = /^pm_[A-Za-z0-9]{22}$/
 const NO_RESULTS: StoredResults = { results: [], lastSequence: 0, at: null }
 
 export interface TakeUpOptions {
+  lanes: readonly LaneConsumer[]
+  /** All that a predecessor held has been taken up. */
+  onRecovered(): void
   engine: TaskEngine<Held>
   stored: StoredTasks
   publisher: Publisher
@@ -41,23 +43,38 @@ export interface TakeUpOptions {
 export class TakeUp implements Disposable {
   readonly #options: TakeUpOptions
   readonly #pullers: Puller[] = []
+  #over = false
   /** Messages that are being looked up, so not in the engine yet. */
   #looking = 0
   /** Tasks in a message, lately: room is counted in tasks, messages are asked for. */
   #tasksPerMessage = 1
+  /** Messages that a predecessor held and that have not come yet; Infinity once that has been told. */
+  #missing: number
 
   constructor(nc: NatsConnection, options: TakeUpOptions) {
     this.#options = options
-    for (const lane of LANES)
-      for (const name of [`${lane}-back`, lane])
-        this.#pullers.push(
-          new Puller(nc, {
-            stream: STREAMS.tasks,
-            consumer: laneConsumer(name),
-            room: () => this.#room(lane),
-            onMessage: (message) => this.#take(message, lane),
-          }),
-        )
+    this.#missing = options.lanes.reduce((sum, { openBefore }) => sum + openBefore, 0)
+    for (const lane of options.lanes)
+      this.#pullers.push(
+        new Puller(nc, {
+          stream: STREAMS.tasks,
+          consumer: lane.name,
+          room: () => this.#room(lane.lane),
+          onMessage: (message) => {
+            const handedOver = message.deliveries > 1 || message.sequence <= lane.deliveredBefore
+            if (handedOver && message.deliveries === 1) this.#missing--
+            this.#take(message, lane.lane, handedOver)
+            this.#whenRecovered()
+          },
+        }),
+      )
+    this.#whenRecovered()
+  }
+
+  #whenRecovered(): void {
+    if (this.#missing > 0 || this.#looking > 0) return
+    this.#missing = Number.POSITIVE_INFINITY
+    this.#options.onRecovered()
   }
 
   #room(lane: PriorityLane): number {
@@ -74,51 +91,54 @@ export class TakeUp implements Disposable {
     for (const puller of this.#pullers) puller.reset()
   }
 
-  #take(message: PulledMessage, lane: PriorityLane): void {
+  #take(message: PulledMessage, lane: PriorityLane, handedOver: boolean): void {
     const { engine } = this.#options
     const id = message.subject.slice(message.subject.lastIndexOf('.') + 1)
     const held = engine.holds(id)
     if (held) {
-      // Delivered again although it is held here: the newer delivery is the one to acknowledge. A second submission of
-      // the same id is not another task: the first stands.
-      if (held.handle.message.sequence === message.sequence) held.handle.message = message
-      else message.ack()
+      again(held.handle, message)
       return
     }
     const branch = message.headers?.has(HEADERS.parent) === true
     const subject = branch ? branchResultSubject(id) : completedSubject(id)
-    if (message.deliveries === 1 && MADE_UP_ID.test(id) && !message.headers?.has(HEADERS.submitted)) {
-      this.#accept(message, lane, id, subject, NO_RESULTS)
+    if (!handedOver && MADE_UP_ID.test(id) && !message.headers?.has(HEADERS.submitted)) {
+      this.#accept({ message, lane, id, subject, handedOver }, NO_RESULTS)
       return
     }
+    const one = { message, lane, id, subject, handedOver }
     this.#looking++
     this.#options.stored.exists(subject, (exists) => {
-      this.#looking--
-      if (exists === false) this.#accept(message, lane, id, subject, NO_RESULTS)
-      else if (exists === null) message.nak(500)
-      else void this.#compare(message, lane, id, subject)
+      if (exists === true) void this.#compare(one)
+      else
+        this.#looked(() => {
+          if (exists === false) this.#accept(one, NO_RESULTS)
+          else message.nak(500)
+        })
     })
   }
 
-  async #compare(message: PulledMessage, lane: PriorityLane, id: string, subject: string): Promise<void> {
+  async #compare(one: Taken): Promise<void> {
     try {
-      this.#accept(message, lane, id, subject, await this.#options.stored.under(subject))
+      const stored = await this.#options.stored.under(one.subject)
+      this.#looked(() => this.#accept(one, stored))
     } catch (error) {
-      this.#options.log.warn({ err: error, batch: id }, 'stored results could not be read, trying again')
-      message.nak(1_000)
+      this.#options.log.warn({ err: error, batch: one.id }, 'stored results could not be read, trying again')
+      this.#looked(() => one.message.nak(1_000))
     }
   }
 
-  #accept(
-    message: PulledMessage,
-    lane: PriorityLane,
-    id: string,
-    resultSubject: string,
-    stored: StoredResults,
-  ): void {
+  /** Not after it was stopped for good: another may have the message by now. */
+  #looked(next: () => void): void {
+    this.#looking--
+    if (!this.#over) next()
+    this.#whenRecovered()
+  }
+
+  #accept({ message, lane, id, subject, handedOver }: Taken, stored: StoredResults): void {
     const { engine, rejections } = this.#options
-    if (engine.holds(id)) {
-      message.ack()
+    const held = engine.holds(id)
+    if (held) {
+      again(held.handle, message)
       return
     }
     const read = this.#read(message, id)
@@ -137,7 +157,7 @@ export class TakeUp implements Disposable {
     }
     const submittedAt = Number(message.headers?.get(HEADERS.submitted)) || message.at
     const notify = message.headers?.get(HEADERS.notify) || null
-    const handle: Held = { message, resultSubject, notify, alone: read.alone, written: '' }
+    const handle: Held = { message, resultSubject: subject, notify, alone: read.alone, written: '' }
     const settled = stored.results.filter((result) => result && isId(result.task_id))
     // What is stored is told again: whoever stored it may have died before telling.
     if (notify && settled.length > 0) this.#options.publisher.tell(notify, JSON.stringify(settled))
@@ -152,9 +172,10 @@ export class TakeUp implements Disposable {
         bytes: message.data.length + 512,
         stored: settled,
         lastSequence: stored.lastSequence,
+        handedOver,
       },
       // Another had it before: it has not waited all that time for a pool.
-      message.deliveries > 1 ? Date.now() : submittedAt,
+      handedOver ? Date.now() : submittedAt,
     )
   }
 
@@ -206,8 +227,31 @@ export class TakeUp implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#over = true
+    this.#missing = Number.POSITIVE_INFINITY
     for (const puller of this.#pullers) puller[Symbol.dispose]()
   }
+}
+
+/** A message of a lane. */
+interface Taken {
+  message: PulledMessage
+  lane: PriorityLane
+  /** Of the batch. */
+  id: string
+  /** Where its results are stored. */
+  subject: string
+  /** A predecessor had it. */
+  handedOver: boolean
+}
+
+/**
+ * Delivered again although it is held here: the newer delivery is the one to acknowledge. A second submission of the same
+ * id is not another task: the first stands.
+ */
+function again(held: Held, message: PulledMessage): void {
+  if (held.message.sequence === message.sequence) held.message = message
+  else message.ack()
 }
 
 interface Read {

@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, startNatsServer } from '@poolmesh/bus'
+import { processesWith, run } from '@poolmesh/testkit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { processesWith, run } from './processes.ts'
 
 let dataDir: string
 let env: Record<string, string>

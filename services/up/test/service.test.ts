@@ -1,9 +1,8 @@
 import { createServer } from 'node:net'
 import { freePort } from '@poolmesh/bus'
-import { startTestServer } from '@poolmesh/testkit'
+import { run, startTestServer } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SERVICE_NAMES } from '../src/index.ts'
-import { run } from './processes.ts'
 
 let bus: Awaited<ReturnType<typeof startTestServer>>
 beforeAll(async () => {

@@ -6,8 +6,8 @@
 
 /** An executor that has not announced itself for so long is gone; executors do it once a second. */
 const LIVE_MS = 3_000
-/** With no word of any executor for so long, there is none. Longer than LIVE_MS: one may just be starting again. */
-const NOBODY_MS = 5_000
+/** With no word of any executor for so long, there is none. Longer than it takes another to take over. */
+const NOBODY_MS = 15_000
 /** More executors than anybody runs; a bound for what a stranger on the bus can make us keep. */
 const MAX_EXECUTORS = 1_000
 

@@ -5,7 +5,8 @@
 //  I2  A batch is closed (its message acknowledged) only when each of its tasks has a stored result, or is parked.
 //  I3  A run holds a slot of its pool from dispatch until its answer, its loss, or the end of the grace after it was
 //      given up: a pool never has more of our runs than workers.
-//  I4  An answer of an older run can complete a task, never fail it.
+//  I4  An answer of an older run can complete a task, never fail it; runs are told apart by their number, which only
+//      grows, and their pool.
 //  I5  At most one write a batch is outstanding, and it names the sequence of the one before.
 import {
   type DistributedTask,
@@ -16,6 +17,7 @@ import {
   type TaskStatus,
 } from '@poolmesh/types'
 import type { PoolState, PoolTable } from '../routing/index.ts'
+import { Adoption, type Known, type Past } from './adoption.ts'
 import { Counters } from './counters.ts'
 import { LaneScheduler, laneIndex } from './lanes.ts'
 import { type Answer, type Ending, endedWith, endedWithout } from './outcome.ts'
@@ -55,6 +57,8 @@ export interface EnginePorts<Handle> {
   retrieve(signatureKey: string, atMost: number): void
   /** For the health monitor: how a pool behaves. */
   report(pool: string, kind: 'gone' | 'invalid_result' | 'run_timeout' | 'ok'): void
+  /** The run has given back its slot. */
+  freed(run: Run): void
   /** Have `pump` called soon. */
   schedule(): void
 }
@@ -77,6 +81,7 @@ export class TaskEngine<Handle> {
   readonly counters = new Counters()
   readonly parking: Parking<Handle>
   readonly suspensions: Suspensions
+  readonly adoption = new Adoption()
   readonly #ports: EnginePorts<Handle>
   readonly #options: EngineOptions
   readonly #lanes = new LaneScheduler()
@@ -88,7 +93,10 @@ export class TaskEngine<Handle> {
   /** Runs that were given up and may still hold a slot, by `<task id>/<attempt>`. */
   readonly #abandoned = new Map<string, Run>()
   readonly #dirty = new Set<Batch<Handle>>()
-  readonly #onStored = new Map<string, ((status: TaskStatus) => void)[]>()
+  readonly #onStored = new Map<string, ((status: TaskStatus | null) => void)[]>()
+  /** Tasks with a past: reported failures, or pools lost under them. */
+  readonly #scarred = new Set<Entry>()
+  #recovering = false
   #bytes = 0
   #order = 0
   #delayed = 0
@@ -124,6 +132,11 @@ export class TaskEngine<Handle> {
     return this.#batches.values()
   }
 
+  /** Whether what a predecessor had in flight is still coming in. */
+  get recovering(): boolean {
+    return this.#recovering
+  }
+
   get running(): number {
     return this.#running
   }
@@ -153,7 +166,7 @@ export class TaskEngine<Handle> {
       batch.entries.push(entry)
       batch.open++
       this.#tasks.set(task.task_id, entry)
-      this.#admit(entry)
+      if (!submission.handedOver || !this.#adopt(entry, this.adoption.take(task.task_id))) this.#admit(entry)
     }
     for (const result of submission.failed) {
       if (stored?.has(result.task_id)) continue
@@ -200,6 +213,80 @@ export class TaskEngine<Handle> {
     }
   }
 
+  // ---- what an earlier owner began ---------------------------------------------------------------------------------
+
+  /** Until {@link recovered} nothing is dispatched: what comes in may be running already. */
+  recover(): void {
+    this.#recovering = true
+  }
+
+  /** All that an earlier owner had in flight has come in. */
+  recovered(): void {
+    this.#recovering = false
+    for (const [taskId, run] of this.adoption.close())
+      this.#ports.cancel(run.pool, taskId, 'nobody waits for it any more')
+    this.#ports.schedule()
+  }
+
+  /** @returns whether the task needs no dispatch: it runs, or has ended */
+  #adopt(entry: Entry, { run, answers, past }: Known): boolean {
+    if (past) {
+      Object.assign(entry, past)
+      this.#scarred.add(entry)
+    }
+    // Its first run may have been under way and is not known of: the number must grow all the same.
+    entry.runs = Math.max(1, entry.runs, run?.attempt ?? 0, ...answers.map(({ attempt }) => attempt))
+    const now = this.#options.now()
+    const startedAt = run?.startedAt ?? now
+    for (const { pool, answer } of answers) {
+      if (answer.kind !== 'answer' || answer.answer.status !== 'completed') continue
+      entry.attempts++
+      this.#end(entry, endedWith(entry, { pool: { name: pool }, startedAt }, answer.answer, undefined, now))
+      return true
+    }
+    const early = answers.find(({ attempt }) => attempt === entry.runs)
+    const begun = early ?? run
+    if (!begun) return false
+    const pool = this.table.get(begun.pool)
+    if (pool && (early || pool.health !== 'unavailable')) {
+      const current = this.#begin(entry, pool, begun.attempt, startedAt)
+      if (early) this.#answered(entry, current, early.answer)
+      else if (run?.certain === false) {
+        this.#abandon(current, 'it is tried again, since its answer may be lost')
+        return false
+      }
+      return true
+    }
+    if (!early) this.#lose(entry, begun.pool, null)
+    return entry.state === 'settled'
+  }
+
+  #lose(entry: Entry, pool: string, run: Run | null): void {
+    entry.losses++
+    this.#scarred.add(entry)
+    this.#remember(entry, pool, 'POOL_LOST')
+    if (entry.losses < MAX_LOSSES) return
+    const error = `${entry.losses} pools were lost while they ran the task`
+    this.#end(entry, { status: 'failed', reason: 'POISON', error }, run)
+  }
+
+  /** What the next owner has to know of tasks that are not over. */
+  *pasts(): IterableIterator<[taskId: string, past: Past]> {
+    for (const { task, runs, attempts, losses, history } of this.#scarred)
+      yield [task.task_id, { runs, attempts, losses, history }]
+  }
+
+  /** Another owner goes on with everything: all is forgotten, nobody is told, and what runs goes on. */
+  letGo(): void {
+    for (const batch of [...this.#batches.values()]) this.forget(batch)
+    for (const runs of [...this.#runs.values()]) for (const run of [...runs]) this.#free(run)
+    for (const listeners of this.#onStored.values()) for (const listener of listeners) listener(null)
+    this.#onStored.clear()
+    this.adoption.close()
+    this.parking.letGo()
+    this.#recovering = false
+  }
+
   #admit(entry: Entry): void {
     const due = entry.task.not_before ? Date.parse(entry.task.not_before) : 0
     if (due > this.#options.now()) {
@@ -236,6 +323,10 @@ export class TaskEngine<Handle> {
 
   /** Dispatches what can be, writes what is ready. Call it after events, once a tick. */
   pump(): void {
+    if (this.#recovering) {
+      this.flush()
+      return
+    }
     const isReady = (lane: number): boolean => this.waiting.isReady(lane)
     for (let n = 0; ; n++) {
       if (n === PUMP_LIMIT) {
@@ -257,22 +348,26 @@ export class TaskEngine<Handle> {
   }
 
   #start(entry: Entry, pool: PoolState): void {
-    const now = this.#options.now()
+    this.#ports.dispatch(this.#begin(entry, pool, entry.runs + 1, this.#options.now()))
+  }
+
+  #begin(entry: Entry, pool: PoolState, attempt: number, startedAt: number): Run {
     const run: Run = {
       kind: 'run',
       entry,
       pool,
-      attempt: ++entry.runs,
-      startedAt: now,
-      deadline: now + entry.task.timeout * 1000,
+      attempt,
+      startedAt,
+      deadline: startedAt + entry.task.timeout * 1000,
       abandoned: false,
       timerBucket: -1,
     }
+    entry.runs = attempt
     entry.state = 'running'
     entry.run = run
-    entry.queuedMs += Math.max(0, now - entry.waitingSince)
+    entry.queuedMs += Math.max(0, startedAt - entry.waitingSince)
     if (entry.firstStartedAt === 0) {
-      entry.firstStartedAt = now
+      entry.firstStartedAt = startedAt
       this.counters.queueTime.record(entry.queuedMs)
     }
     this.table.acquire(pool) // I3
@@ -282,7 +377,7 @@ export class TaskEngine<Handle> {
     else this.#runs.set(pool.name, new Set([run]))
     this.#wheel.clear(entry)
     this.#wheel.set(run, run.deadline)
-    this.#ports.dispatch(run)
+    return run
   }
 
   /** Lets deadlines pass. Call it every 25 ms or so. */
@@ -329,23 +424,28 @@ export class TaskEngine<Handle> {
    * What a pool said of a task.
    * @param attempt the run's number; null when the pool did not say it: the current run is meant
    */
-  answer(taskId: string, attempt: number | null, answer: Answer): void {
+  answer(pool: string, taskId: string, attempt: number | null, answer: Answer): void {
     const entry = this.#tasks.get(taskId)
     const run = entry?.run ?? null
-    if (entry && run && (attempt === null || attempt === run.attempt)) {
+    if (entry && run && run.pool.name === pool && (attempt === null || attempt === run.attempt)) {
       this.#answered(entry, run, answer)
       return
     }
+    if (!entry && this.#recovering) {
+      this.adoption.answer(taskId, { pool, attempt: attempt ?? 1, answer })
+      return
+    }
     this.counters.lateAnswers++
-    const old = this.#abandoned.get(`${taskId}/${attempt ?? entry?.runs ?? 1}`)
-    if (!old) return
-    this.#free(old)
+    const number = attempt ?? entry?.runs ?? 1
+    const old = this.#abandoned.get(`${taskId}/${number}`)
+    if (old?.pool.name === pool) this.#free(old)
     // I4
     if (answer.kind !== 'answer' || answer.answer.status !== 'completed') return
-    if (old.entry.state === 'settled' || !entry) return
+    if (!entry || entry.state === 'settled' || number > entry.runs) return
+    const begun = old ?? { pool: { name: pool }, startedAt: entry.firstStartedAt || this.#options.now() }
     if (entry.run) this.#abandon(entry.run, 'an earlier run completed the task')
     entry.attempts++
-    this.#end(entry, endedWith(entry, old, answer.answer, undefined, this.#options.now()))
+    this.#end(entry, endedWith(entry, begun, answer.answer, undefined, this.#options.now()))
   }
 
   #answered(entry: Entry, run: Run, answer: Answer): void {
@@ -387,9 +487,10 @@ export class TaskEngine<Handle> {
     now: number,
   ): void {
     entry.attempts++
+    this.#scarred.add(entry)
     this.table.failed(entry.preferences.affinityKey, run.pool.name)
     if (entry.attempts < entry.task.max_attempts) {
-      this.#remember(entry, run, reason, error)
+      this.#remember(entry, run.pool.name, reason, error)
       entry.preferences.avoid = new Set([...(entry.preferences.avoid ?? []), run.pool.name])
       const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (entry.attempts - 1))
       this.#delay(entry, 'backoff', now + backoff * (0.5 + this.#options.random()))
@@ -405,9 +506,9 @@ export class TaskEngine<Handle> {
   }
 
   /** Nobody subscribed to the pool's work: the task was not begun. */
-  gone(taskId: string, attempt: number): void {
+  gone(pool: string, taskId: string, attempt: number): void {
     const run = this.#tasks.get(taskId)?.run
-    if (!run || run.attempt !== attempt) return
+    if (!run || run.attempt !== attempt || run.pool.name !== pool) return
     this.#free(run)
     run.entry.run = null
     this.suspensions.suspend(run.pool.name)
@@ -422,27 +523,26 @@ export class TaskEngine<Handle> {
       const { entry } = run
       this.#abandon(run, 'POOL_LOST')
       entry.run = null
-      entry.losses++
       this.table.failed(entry.preferences.affinityKey, pool)
-      if (entry.losses < MAX_LOSSES) this.#again(entry, run, 'POOL_LOST')
-      else {
-        this.#remember(entry, run, 'POOL_LOST')
-        const error = `${entry.losses} pools were lost while they ran the task`
-        this.#end(entry, { status: 'failed', reason: 'POISON', error }, run)
-      }
+      this.#lose(entry, pool, run)
+      if (entry.state !== 'settled') this.#waitAgain(entry)
     }
   }
 
   #again(entry: Entry, run: Run, reason: ErrorCode): void {
-    this.#remember(entry, run, reason)
+    this.#remember(entry, run.pool.name, reason)
+    this.#waitAgain(entry)
+  }
+
+  #waitAgain(entry: Entry): void {
     entry.waitingSince = this.#options.now()
     this.#wait(entry)
   }
 
-  #remember(entry: Entry, run: Run, reason: ErrorCode, error?: string): void {
+  #remember(entry: Entry, pool: string, reason: ErrorCode, error?: string): void {
     if (entry.history.length === HISTORY) entry.history.shift()
     entry.history.push({
-      pool: run.pool.name,
+      pool,
       reason,
       ...(error === undefined ? {} : { error: error.slice(0, 500) }),
     })
@@ -464,6 +564,7 @@ export class TaskEngine<Handle> {
     else this.#running--
     this.#wheel.clear(run)
     this.table.release(run.pool)
+    this.#ports.freed(run)
   }
 
   /** Gives the run up and tells the pool; the slot stays taken until the pool answers or the grace is over (I3). */
@@ -495,6 +596,7 @@ export class TaskEngine<Handle> {
     if (entry.state === 'waiting') this.waiting.remove(entry)
     if (entry.state === 'delayed') this.#delayed--
     entry.state = 'settled'
+    this.#scarred.delete(entry)
     this.#wheel.clear(entry)
     this.waiting.release(entry.signature)
     entry.batch.open--
@@ -526,6 +628,7 @@ export class TaskEngine<Handle> {
 
   /** The outstanding write is stored, as `sequence`. */
   appended(batch: Batch<Handle>, sequence: number): void {
+    if (batch.phase === 'closed') return // let go of meanwhile
     batch.lastSequence = sequence
     const written = batch.writing
     batch.writing = []
@@ -535,6 +638,7 @@ export class TaskEngine<Handle> {
 
   /** The outstanding write was refused or its fate is unknown: `stored` is all that the batch's subject has now. */
   reconcile(batch: Batch<Handle>, stored: DistributedTaskResult[], lastSequence: number): void {
+    if (batch.phase === 'closed') return
     batch.lastSequence = lastSequence
     const settled = new Map(stored.map((result) => [result.task_id, result.status]))
     const mine = [...batch.writing, ...batch.ready]
@@ -573,7 +677,7 @@ export class TaskEngine<Handle> {
     if (batch.phase === 'closed') return
     batch.phase = 'closed'
     for (const entry of batch.entries) {
-      if (entry.run) this.#abandon(entry.run, 'handed over')
+      entry.run = null
       if (entry.state !== 'settled') this.#settle(entry)
       if (this.#tasks.get(entry.task.task_id) === entry) this.#tasks.delete(entry.task.task_id)
     }
@@ -589,13 +693,13 @@ export class TaskEngine<Handle> {
   }
 
   /**
-   * Cancels a task that is held here; resolves once an outcome is stored, with the status that it has then.
-   * Null: the task is not held here.
+   * Cancels a task that is held here; resolves once an outcome is stored, with the status that it has then, or with null
+   * where another executor has taken it over before that. Null at once: the task is not held here.
    */
   cancel(
     taskId: string,
     reason: string | undefined,
-  ): Promise<{ cancelled: boolean; status: TaskStatus }> | null {
+  ): Promise<{ cancelled: boolean; status: TaskStatus } | null> | null {
     const entry = this.#tasks.get(taskId)
     if (!entry) return null
     const mine = entry.state !== 'settled'
@@ -610,7 +714,7 @@ export class TaskEngine<Handle> {
     }
     return new Promise((resolve) => {
       const listeners = this.#onStored.get(taskId) ?? []
-      listeners.push((status) => resolve({ cancelled: mine && status === 'cancelled', status }))
+      listeners.push((status) => resolve(status && { cancelled: mine && status === 'cancelled', status }))
       this.#onStored.set(taskId, listeners)
     })
   }

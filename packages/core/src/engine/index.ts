@@ -1,3 +1,4 @@
+export type { KnownRun, Past } from './adoption.ts'
 export * from './engine.ts'
 export { addHistograms } from './histogram.ts'
 export type { Answer } from './outcome.ts'

@@ -34,7 +34,7 @@ export function endedWithout(
 /** The result that a pool's answer makes. What the pool says of names and ids is replaced by what is known. */
 export function endedWith(
   entry: Entry,
-  run: Run,
+  run: { readonly pool: { readonly name: string }; readonly startedAt: number },
   answer: PoolAnswer,
   reason: ErrorCode | undefined,
   now: number,

@@ -135,6 +135,10 @@ export class Parking<Handle> {
     this.#consider(parked)
   }
 
+  letGo(): void {
+    this.#parked.clear()
+  }
+
   /** A pool can take work. */
   wake(pool: PoolState): void {
     if (this.#parked.size === 0) return

@@ -21,6 +21,8 @@ export interface Submission<Handle> {
   /** Results that are stored already, and the sequence of the last write; empty and 0 for a new batch. */
   stored: DistributedTaskResult[]
   lastSequence: number
+  /** Somebody had it before, so its tasks may have been begun. */
+  handedOver: boolean
 }
 
 export interface Batch<Handle> {

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { until } from '@poolmesh/testkit'
+import { until } from './wait.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 

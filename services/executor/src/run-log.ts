@@ -1,0 +1,191 @@
+// What runs in pools that cannot be asked for it. The executors that stand by are told of each such run as it is sent, and
+// with the tasks' past (failures, lost pools) it is written down once a second, for the case that none stands by.
+
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
+import { headers, type NatsConnection } from '@nats-io/transport-node'
+import { type Logger, maxPayload, type Publisher } from '@poolmesh/bus'
+import type { Past, Run, TaskEngine } from '@poolmesh/core'
+import { BUCKETS, INTERNAL, isJsonObject } from '@poolmesh/types'
+import type { Held } from './held.ts'
+
+/** Task, pool, number of the run, its start (ms since the epoch). */
+type Line = [taskId: string, pool: string, attempt: number, startedAt: number]
+
+const KEY = 'runs'
+/** Shorter runs are over before it matters. */
+const LEAST_AGE_MS = 500
+const MAX_RUNS = 5_000
+const MAX_PASTS = 1_000
+
+interface Written {
+  runs: Line[]
+  pasts: [taskId: string, past: Past][]
+}
+
+const keyOf = (taskId: string, attempt: number): string => `${taskId}/${attempt}`
+
+export class RunLog implements Disposable {
+  readonly #nc: NatsConnection
+  readonly #jsm: JetStreamManager
+  readonly #id: string
+  readonly #publisher: Publisher
+  readonly #log: Logger
+  readonly #stops = new DisposableStack()
+  /** Our own, while we dispatch; the dispatcher's, as we hear it, while we stand by. */
+  readonly #runs = new Map<string, Line>()
+  #began: Line[] = []
+  #freed: string[] = []
+  /** Whom we follow; null where something may have been missed. */
+  #following: string | null = null
+  #dirty = false
+
+  private constructor(
+    nc: NatsConnection,
+    jsm: JetStreamManager,
+    id: string,
+    publisher: Publisher,
+    log: Logger,
+  ) {
+    this.#nc = nc
+    this.#jsm = jsm
+    this.#id = id
+    this.#publisher = publisher
+    this.#log = log
+    const subscription = nc.subscribe(INTERNAL.runs, {
+      callback: (error, message) => {
+        if (!error) this.#hear(message.string())
+      },
+    })
+    this.#stops.defer(() => subscription.unsubscribe())
+  }
+
+  static async open(nc: NatsConnection, id: string, publisher: Publisher, log: Logger): Promise<RunLog> {
+    return new RunLog(nc, await jetstreamManager(nc), id, publisher, log)
+  }
+
+  // While we dispatch
+
+  began({ entry, pool, attempt, startedAt }: Run): void {
+    const { task_id } = entry.task
+    const line: Line = [task_id, pool.name, attempt, startedAt]
+    this.#runs.set(keyOf(task_id, attempt), line)
+    this.#began.push(line)
+    this.#dirty = true
+  }
+
+  freed({ entry, attempt }: Run): void {
+    const key = keyOf(entry.task.task_id, attempt)
+    if (!this.#runs.delete(key)) return
+    this.#freed.push(key)
+    this.#dirty = true
+  }
+
+  /** Tells those that stand by. Call it before the runs are sent: the server keeps the order. */
+  tell(peers: boolean): void {
+    if (this.#began.length === 0 && this.#freed.length === 0) return
+    if (peers && !this.#nc.isClosed())
+      this.#nc.publish(
+        INTERNAL.runs,
+        JSON.stringify({ executor: this.#id, began: this.#began, freed: this.#freed }),
+      )
+    this.#began = []
+    this.#freed = []
+  }
+
+  /** All of it, for an executor that has just begun to stand by. */
+  tellAll(): void {
+    this.tell(false)
+    const began = [...this.#runs.values()].slice(-MAX_RUNS)
+    this.#nc.publish(INTERNAL.runs, JSON.stringify({ executor: this.#id, all: true, began, freed: [] }))
+  }
+
+  /** Once a second. */
+  write(engine: TaskEngine<Held>): void {
+    const pasts = [...engine.pasts()].slice(0, MAX_PASTS)
+    if (!this.#dirty && pasts.length === 0) return
+    const old = Date.now() - LEAST_AGE_MS
+    const runs = [...this.#runs.values()].filter(([, , , startedAt]) => startedAt <= old).slice(0, MAX_RUNS)
+    this.#dirty = pasts.length > 0 || runs.length < this.#runs.size
+    let text = JSON.stringify({ runs, pasts } satisfies Written)
+    if (text.length > maxPayload(this.#nc) / 2) text = JSON.stringify({ runs, pasts: [] } satisfies Written)
+    this.#publisher.publish(`$KV.${BUCKETS.executors}.${KEY}`, text, headers(), (outcome) => {
+      if (outcome.kind !== 'stored') this.#dirty = true
+    })
+  }
+
+  // While we stand by
+
+  #hear(text: string): void {
+    let message: unknown
+    try {
+      message = JSON.parse(text)
+    } catch {
+      return
+    }
+    if (!isJsonObject(message) || message['executor'] === this.#id) return
+    const { executor, all, began, freed } = message
+    if (typeof executor !== 'string' || !Array.isArray(began) || !Array.isArray(freed)) return
+    if (all === true) {
+      this.#following = executor
+      this.#runs.clear()
+    }
+    if (this.#following !== executor) return
+    for (const line of began as Line[]) this.#runs.set(keyOf(line[0], line[2]), line)
+    for (const key of freed as string[]) this.#runs.delete(key)
+  }
+
+  get following(): string | null {
+    return this.#following
+  }
+
+  /** Something may have been missed. */
+  doubt(): void {
+    this.#following = null
+    this.#runs.clear()
+  }
+
+  // Between the two
+
+  /**
+   * Tells the engine what is known of its predecessor's runs. What was followed as it happened goes on; of what is only
+   * written down the answers may have been missed, so it is tried again while its slot stays taken.
+   */
+  async recall({ adoption }: TaskEngine<Held>): Promise<void> {
+    const written = await this.#read()
+    for (const [taskId, pool, attempt, startedAt] of written.runs)
+      adoption.run(taskId, { pool, attempt, startedAt, certain: false })
+    for (const [taskId, past] of written.pasts) adoption.past(taskId, past)
+    if (this.#following !== null)
+      for (const [taskId, pool, attempt, startedAt] of this.#runs.values())
+        adoption.run(taskId, { pool, attempt, startedAt, certain: true })
+    this.reset()
+  }
+
+  /** We dispatch from now on, or no longer. */
+  reset(): void {
+    this.#runs.clear()
+    this.#began = []
+    this.#freed = []
+    this.#following = null
+    this.#dirty = false
+  }
+
+  async #read(): Promise<Written> {
+    try {
+      const message = await this.#jsm.direct.getMessage(`KV_${BUCKETS.executors}`, {
+        last_by_subj: `$KV.${BUCKETS.executors}.${KEY}`,
+      })
+      const body: unknown = message?.json()
+      if (isJsonObject(body) && Array.isArray(body['runs']) && Array.isArray(body['pasts']))
+        return body as unknown as Written
+    } catch (error) {
+      if (!/no message|not found/i.test((error as Error).message))
+        this.#log.warn({ err: error }, 'what was running before cannot be read')
+    }
+    return { runs: [], pasts: [] }
+  }
+
+  [Symbol.dispose](): void {
+    this.#stops.dispose()
+  }
+}

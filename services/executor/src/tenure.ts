@@ -1,0 +1,96 @@
+// The time during which this executor is the one that dispatches: it has the lanes' consumers, finds out what its
+// predecessor had begun, and only then sends anything.
+import type { JetStreamManager } from '@nats-io/jetstream'
+import { nuid } from '@nats-io/transport-node'
+import type { NatsAdapter } from '@poolmesh/adapters'
+import { takeOverLanes } from '@poolmesh/bus'
+import type { TaskEngine } from '@poolmesh/core'
+import type { Logger } from 'pino'
+import type { Held } from './held.ts'
+import type { RunLog } from './run-log.ts'
+import type { Storage } from './storage.ts'
+import { TakeUp, type TakeUpOptions } from './take-up.ts'
+
+/** Pools that live answer within a round trip; one that is paused is not waited for. */
+const POOLS_MS = 1_000
+/** What a predecessor held comes at once; should some of it not, the rest does not wait. */
+const RECOVER_MS = 3_000
+
+export interface TenureParts extends Omit<TakeUpOptions, 'lanes' | 'onRecovered'> {
+  jsm: JetStreamManager
+  adapter: NatsAdapter
+  storage: Storage
+  runLog: RunLog
+  log: Logger
+}
+
+export class Tenure implements AsyncDisposable {
+  readonly #engine: TaskEngine<Held>
+  readonly #parts: TenureParts
+  #takeUp: TakeUp | null = null
+  #timer: NodeJS.Timeout | undefined
+
+  private constructor(parts: TenureParts) {
+    this.#parts = parts
+    this.#engine = parts.engine
+  }
+
+  /** Resolves when tasks come in; nothing is dispatched before all that was in flight has. */
+  static async begin(nc: ConstructorParameters<typeof TakeUp>[0], parts: TenureParts): Promise<Tenure> {
+    const tenure = new Tenure(parts)
+    const { engine, adapter, runLog, storage, jsm, log } = parts
+    try {
+      engine.recover()
+      await adapter.act()
+      const pools = [...engine.table.values()].map(({ descriptor }) => descriptor)
+      const [lanes, running] = await Promise.all([
+        takeOverLanes(jsm, nuid.next().slice(-12)),
+        adapter.running(pools, POOLS_MS),
+        runLog.recall(engine),
+        storage.findParked((task) => {
+          const signature = engine.waiting.signature(task.required_capabilities, task.pool ?? null)
+          engine.parking.known(signature.key, signature.requirements)
+          engine.waiting.release(signature)
+        }),
+      ])
+      for (const [pool, runs] of running)
+        for (const { taskId, attempt, startedAt } of runs)
+          engine.adoption.run(taskId, { pool, attempt, startedAt, certain: true })
+      const open = lanes.reduce((sum, lane) => sum + lane.openBefore, 0)
+      const recovered = (): void => {
+        clearTimeout(tenure.#timer)
+        engine.recovered()
+      }
+      tenure.#timer = setTimeout(recovered, RECOVER_MS)
+      tenure.#takeUp = new TakeUp(nc, { ...parts, lanes, onRecovered: recovered })
+      log.info({ in_flight: open, pools: pools.length }, 'dispatching')
+      return tenure
+    } catch (error) {
+      await tenure[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  nudge(): void {
+    this.#takeUp?.nudge()
+  }
+
+  reset(): void {
+    this.#takeUp?.reset()
+  }
+
+  /** Takes nothing more; what is held goes on. */
+  async stopTaking(): Promise<void> {
+    await this.#takeUp?.stop()
+  }
+
+  /** Lets go of everything, for the next to find: nobody is told to stop. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#takeUp?.[Symbol.dispose]()
+    this.#takeUp = null
+    this.#engine.letGo()
+    this.#parts.runLog.reset()
+    this.#parts.adapter.standBy()
+  }
+}
