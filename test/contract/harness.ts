@@ -50,7 +50,7 @@ export class Stranger {
   }
 
   static async to(url: string): Promise<Stranger> {
-    const nc = await connect({ servers: url, name: 'stranger' })
+    const nc = await connect({ servers: url, name: 'stranger', maxReconnectAttempts: -1 })
     const stranger = new Stranger(url, nc, await jetstreamManager(nc))
     nc.subscribe('task.completed', {
       callback: (error, message) => {
@@ -106,6 +106,14 @@ export class Stranger {
     const timer = setTimeout(() => reject(new Error(`gave up waiting for the result of ${id}`)), WAIT_MS)
     this.#waiting.set(id, [...(this.#waiting.get(id) ?? []), resolve])
     return await promise.finally(() => clearTimeout(timer))
+  }
+
+  /** The result as `task.result` has it once the task has ended: for when what `task.completed` told may have been missed. */
+  async resultFrom(id: string): Promise<Result> {
+    return await until(async () => {
+      const reply = await this.ask<Result>('task.result', { task_id: id }, 2_000).catch(() => null)
+      return reply && 'output' in reply && reply
+    }, `a result of ${id}`)
   }
 
   async run(task: Json = {}): Promise<Result> {

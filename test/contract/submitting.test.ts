@@ -3,6 +3,7 @@ import { until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   completed,
+  failed,
   gate,
   ID,
   type Json,
@@ -369,4 +370,46 @@ describe('Poolmesh-Notify', () => {
       expect(hears(heard)[0]).toMatchObject({ task_id: id, status: how === 'rejected' ? 'failed' : how })
     },
   )
+})
+
+describe('one id in a batch and alone', () => {
+  const both = async (first: 'alone' | 'batch') => {
+    await using pool = await stranger.own({ handler: (work) => failed(work, 'once') })
+    const batch = unique('two')
+    const submitBatch = () =>
+      stranger.store(`task.submitted.normal.${batch}`, [
+        { task_type: 'x', payload: {}, ...pool.task },
+        { task_type: 'x', payload: {}, ...pool.task },
+      ])
+    const submitAlone = () => stranger.submit({ task_id: `${batch}-1`, ...pool.task })
+    if (first === 'alone') await submitAlone()
+    else await submitBatch()
+    await stranger.resultOf(`${batch}-1`)
+    pool.handler = (work) => completed(work, {})
+    if (first === 'alone') await submitBatch()
+    else await submitAlone()
+    await stranger.run(pool.task)
+    if (first === 'alone') await stranger.resultOf(`${batch}-0`)
+    expect(pool.ids().filter((id) => id === `${batch}-1`)).toHaveLength(1)
+    expect(stranger.resultsOf(`${batch}-1`)).toMatchObject([{ status: 'failed' }])
+    expect(await stranger.status(`${batch}-1`)).toMatchObject({ status: 'failed' })
+  }
+
+  test('alone after the batch: not run again', () => both('batch'))
+  test('in a batch after it was alone: not run again, and the others are', () => both('alone'))
+
+  test('pending both ways: run once', async () => {
+    const capability = unique('later')
+    const batch = unique('two')
+    const task = { task_type: 'x', payload: {}, required_capabilities: [capability] }
+    await stranger.submit({ task_id: `${batch}-0`, ...task })
+    await stranger.store(`task.submitted.normal.${batch}`, [task, task])
+    await stranger.untilStatus(`${batch}-1`, 'pending')
+    await using pool = await stranger.pool(unique('pool'), { capabilities: [capability] })
+    await stranger.resultOf(`${batch}-0`)
+    await stranger.resultOf(`${batch}-1`)
+    await stranger.run(task)
+    expect(pool.ids().filter((id) => id.startsWith(batch))).toHaveLength(2)
+    expect(stranger.resultsOf(`${batch}-0`)).toHaveLength(1)
+  })
 })

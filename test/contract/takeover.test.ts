@@ -160,7 +160,10 @@ describe('the executor that dispatches is killed', () => {
         one.child.kill('SIGKILL')
         await one.ended
       }
-    await until(async () => (await stranger().ask<{ executors: number }>('executor.stats')).executors === 1)
+    await until(async () => {
+      const stats = stranger().ask<{ executors: number }>('executor.stats', '', 1_000)
+      return (await stats.catch(() => null))?.executors === 1
+    })
     await until(async () => {
       const message = await stranger()
         .jsm.direct.getMessage('KV_EXECUTORS', { last_by_subj: '$KV.EXECUTORS.runs' })

@@ -1,19 +1,33 @@
 // The folder of an embedded server: writable, used by one process at a time, rid of a server that a killed process
 // left behind.
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PoolmeshError } from '@poolmesh/types'
 
 /** Written by nats-server itself. */
 export const PID_FILE = 'nats.pid'
 
+/** Node's own way to make a folder with its parents never returns where the system lets nobody make any (as in /proc). */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path || (await stat(parent).catch(() => null))) throw error
+    await makeFolder(parent)
+    await mkdir(path)
+  }
+}
+
 /** Makes the folder and proves that it can be written to. */
 export async function prepareDataDir(dataDir: string): Promise<void> {
   try {
-    await mkdir(dataDir, { recursive: true })
+    await makeFolder(dataDir)
     const probe = join(dataDir, `.write-test-${process.pid}`)
     await writeFile(probe, '')
     await rm(probe)

@@ -28,6 +28,8 @@ export interface LeaseKeeperOptions {
   bucket: string
   rules: LeaseRules
   log: Logger
+  /** Whether another that stands by would do better than we as the successor of that holder: it goes first. */
+  isBehind(holder: string): Promise<boolean>
   /** We hold it, and did not before. */
   onTaken(): void
   /** We do not hold it any more. */
@@ -41,6 +43,9 @@ const ALIVE_TIMEOUT_MS = 1_000
 /** After a reconnect others have to find the server again too, before their silence says anything. */
 const SETTLE_MS = 2_000
 
+/** Whoever would do better has had its chance after so many turns. */
+const TURNS_BEHIND = 4
+
 const aliveSubject = (key: string, holder: string): string => `poolmesh.lease.${key}.${holder}`
 const freeSubject = (key: string): string => `poolmesh.lease.${key}`
 
@@ -53,6 +58,7 @@ export class LeaseKeeper implements AsyncDisposable {
   #turning: Promise<void> | null = null
   #holds = false
   #settledAt = 0
+  #turnsBehind = 0
   #stopped = false
 
   private constructor(nc: NatsConnection, jsm: JetStreamManager, options: LeaseKeeperOptions) {
@@ -122,15 +128,23 @@ export class LeaseKeeper implements AsyncDisposable {
   async #step(): Promise<void> {
     const { rules } = this.#options
     if (this.#stopped) return
-    if (!rules.holds) {
-      await this.#read()
-      const { holder } = rules
-      if (holder !== null && performance.now() >= this.#settledAt && (await this.#isGone(holder)))
-        rules.holderIsGone(holder)
-    }
+    if (!rules.holds) await this.#read()
+    const { holder } = rules
+    if (
+      !rules.holds &&
+      holder !== null &&
+      performance.now() >= this.#settledAt &&
+      (await this.#isGone(holder))
+    )
+      rules.holderIsGone(holder)
     const sentAt = performance.now()
     const step = rules.step(sentAt)
     if (step.kind === 'wait' || this.#stopped) return
+    if (step.taking && holder !== null && this.#turnsBehind < TURNS_BEHIND) {
+      this.#turnsBehind++
+      if (await this.#options.isBehind(holder)) return
+    }
+    this.#turnsBehind = 0
     const revision = await this.#write(this.#options.id, step.expected)
     if (revision !== null) rules.written(revision, sentAt)
     // Refused or no answer: the register says what came of it.

@@ -34,6 +34,13 @@ const NOTHING: StoredResults = { results: [], lastSequence: 0, at: null }
 const asList = (value: unknown): DistributedTaskResult[] =>
   (Array.isArray(value) ? value : [value]) as DistributedTaskResult[]
 
+const isNothing = (cause: unknown): boolean =>
+  /no message|no results|not found/i.test((cause as Error).message)
+const unreadable = (cause: unknown): PoolmeshError =>
+  new PoolmeshError('UNAVAILABLE', `the stored tasks cannot be read now: ${(cause as Error).message}`, [], {
+    cause,
+  })
+
 export class StoredTasks implements Disposable {
   readonly #nc: NatsConnection
   readonly #direct: DirectStreamAPI
@@ -112,6 +119,30 @@ export class StoredTasks implements Disposable {
     return null
   }
 
+  /**
+   * Results of these tasks under the subjects that they have when they are submitted in the other way: in a batch where they
+   * are alone, alone where they are in a batch.
+   */
+  async otherwise(taskIds: string[], alone: boolean): Promise<DistributedTaskResult[]> {
+    if (!alone) return await this.#lastOf(taskIds.map(completedSubject))
+    const [taskId] = taskIds
+    const batch = taskId === undefined ? null : batchOfTaskId(taskId)
+    if (batch === null) return []
+    const { results } = await this.under(completedSubject(batch))
+    return results.filter((result) => result?.task_id === taskId)
+  }
+
+  async #lastOf(subjects: string[]): Promise<DistributedTaskResult[]> {
+    const results: DistributedTaskResult[] = []
+    try {
+      const answer = await this.#direct.getLastMessagesFor(STREAMS.results, { multi_last: subjects })
+      for await (const message of answer) results.push(...asList(message.json()))
+    } catch (cause) {
+      if (!isNothing(cause)) throw unreadable(cause)
+    }
+    return results
+  }
+
   /** The submission that has the task, pending or in flight: in a lane, or parked. */
   async submission(taskId: string): Promise<StoredSubmission | null> {
     const batch = batchOfTaskId(taskId)
@@ -146,13 +177,8 @@ export class StoredTasks implements Disposable {
     try {
       return await this.#direct.getMessage(stream, query)
     } catch (cause) {
-      if (/no message|not found/i.test((cause as Error).message)) return null
-      throw new PoolmeshError(
-        'UNAVAILABLE',
-        `the stored tasks cannot be read now: ${(cause as Error).message}`,
-        [],
-        { cause },
-      )
+      if (isNothing(cause)) return null
+      throw unreadable(cause)
     }
   }
 

@@ -33,6 +33,10 @@ export const ERRORS = {
   },
   POOL_GONE: { status: 503, meaning: 'Nobody subscribed to the pool’s work when the task was sent there.' },
   POOL_LOST: { status: 503, meaning: 'The pool died or was removed while it ran the task.' },
+  ANSWER_LOST: {
+    status: 503,
+    meaning: 'The connection was cut while a pool ran the task; its answer may be lost.',
+  },
   POISON: { status: 500, meaning: 'Pool after pool was lost while it ran the task; it is not tried again.' },
   POOL_REFUSED: { status: 503, meaning: 'The pool refused the task because it is full or is shutting down.' },
   NOT_YET: { status: 409, meaning: 'The task’s `not_before` has not come.' },

@@ -80,6 +80,8 @@ export const INTERNAL = {
   answer: 'poolmesh.answer',
   /** `{executor, began, freed}`: runs in pools that cannot be asked what they run, for the executors that stand by. */
   runs: 'poolmesh.runs',
+  /** `poolmesh.follows.<executor>`: answered by those that stand by and know that executor's runs. */
+  follows: 'poolmesh.follows',
   /** `{executor, pool, registered_at}`: a draining pool has none of that executor's tasks left. */
   drained: 'poolmesh.drained',
   /** `{pool, kind, count}`: how a pool behaves, for the health monitor. */

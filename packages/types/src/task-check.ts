@@ -113,7 +113,7 @@ export function parseTask(value: unknown, options: ParseTaskOptions = {}): Parse
         ? { ok: true, task: complete(value, taskId, strategy) }
         : { ok: false, error: badId(taskId) }
     const fanOut = fanOutSchema.safeParse(value['fan_out'])
-    if (fanOut.success && isId(taskId))
+    if (fanOut.success && value['pool'] == null && isId(taskId))
       return { ok: true, task: { ...complete(value, taskId, strategy), fan_out: fanOut.data } }
   }
   const parsed = taskInputSchema.safeParse(value)

@@ -89,13 +89,22 @@ const shape = {
 const strategy = z.enum(Object.values(RoutingStrategy))
 
 /** A task as anyone may submit it: `task_id` and whatever has a default may be left out. */
-export const taskInputSchema = z.looseObject({
-  task_id: id.optional().describe('Default: a new id.'),
-  routing_strategy: strategy
-    .optional()
-    .describe('How a pool is chosen among those that fit. Default: the settings’, else `least_loaded`.'),
-  ...shape,
-})
+export const taskInputSchema = z
+  .looseObject({
+    task_id: id.optional().describe('Default: a new id.'),
+    routing_strategy: strategy
+      .optional()
+      .describe('How a pool is chosen among those that fit. Default: the settings’, else `least_loaded`.'),
+    ...shape,
+  })
+  .superRefine((task, context) => {
+    if (task.pool != null && task.fan_out != null)
+      context.addIssue({
+        code: 'custom',
+        path: ['pool'],
+        message: 'cannot go with fan_out, which names its pools itself',
+      })
+  })
 export type DistributedTaskInput = z.input<typeof taskInputSchema>
 
 /** A task as it is stored and as a pool gets it: everything that has a default is filled in. */

@@ -34,7 +34,7 @@ test('parseTask accepts exactly what the schema accepts, and fills in the same',
       const { ['__proto__']: _, ...task } = byHand.task as Record<string, unknown>
       expect(task).toEqual(completeTask(bySchema.data, bySchema.data.task_id ?? 'given', 'affinity'))
     }),
-    { numRuns: 3000 },
+    { numRuns: 5000 },
   )
   seenBoth(seen.true, seen.false)
 })

@@ -309,6 +309,8 @@ class Pool implements RunningPool {
         if (status.type === 'reconnect' && this.#registered)
           void this.#registration.ensure(this.#stopping.signal).then(() => {
             this.#heartbeat()
+            // What was sent when the connection broke may be lost.
+            this.#outbox.sendAgain()
             return this.#wanted.check()
           })
     })().catch(() => {})

@@ -1,7 +1,7 @@
 // The executor: wires the engine's decisions to the bus. Any number may run: one dispatches, the others answer questions,
 // check what is submitted, and stand by to take over (docs/decisions/0005-one-dispatcher.md).
 import { jetstreamManager } from '@nats-io/jetstream'
-import { type NatsConnection, nuid } from '@nats-io/transport-node'
+import { nuid } from '@nats-io/transport-node'
 import { NatsAdapter } from '@poolmesh/adapters'
 import {
   ClaimCheck,
@@ -23,6 +23,7 @@ import { Presence } from './presence.ts'
 import { Questions } from './questions.ts'
 import { Rejections } from './rejections.ts'
 import { Reports } from './reports.ts'
+import { followConnection, Review } from './review.ts'
 import { RunLog } from './run-log.ts'
 import { serveQuestions } from './serve.ts'
 import { ExecutorStats } from './stats.ts'
@@ -118,6 +119,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       onFollower: () => runLog.tellAll(),
     }),
   )
+  const review = owned.use(new Review({ engine, adapter, mayAct, log }))
   const jsm = await jetstreamManager(nc)
   const rejections = new Rejections(publisher, stored, log)
 
@@ -168,6 +170,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       bucket: BUCKETS.executors,
       rules: new Lease({ id, ...LEASE }),
       log,
+      isBehind: (holder) => runLog.isBehind(holder),
       onTaken: () => void inTurn(takeOver),
       onLost: () => {
         log.warn('another executor dispatches now')
@@ -201,6 +204,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   void followConnection(nc, () => {
     tenure?.reset()
     intake.reset()
+    review.reconnected()
     if (tenure === null) runLog.doubt()
   }).catch(() => {})
   // Runs first when disposed: what runs may end or is handed over, what waits goes to another executor.
@@ -216,8 +220,4 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   })
   await turn
   log.info({ executor: id, pools: table.size, dispatches: tenure !== null }, INTERNAL.executors)
-}
-
-async function followConnection(nc: NatsConnection, onReconnect: () => void): Promise<void> {
-  for await (const status of nc.status()) if (status.type === 'reconnect') onReconnect()
 }

@@ -175,6 +175,7 @@ export class Questions {
     taskId: string,
     pending: (submission: StoredSubmission) => Promise<T>,
   ): Promise<T | TaskStatusReply> {
+    let behind = true
     for (let times = 0; ; times++) {
       const ended = await this.#stored.result(taskId)
       if (ended) return statusOfResult(ended.result, ended.at)
@@ -183,8 +184,10 @@ export class Questions {
       // It may have ended between the two looks, or be on its way through the intake.
       const late = await this.#stored.result(taskId)
       if (late) return statusOfResult(late.result, late.at)
-      if (times === BEHIND_TIMES || !(await this.#intakeIsBehind())) throw notFound(taskId)
-      await new Promise((resolve) => setTimeout(resolve, BEHIND_MS))
+      // When the intake is through, a last look: it may have moved the task since the one above.
+      if (times >= BEHIND_TIMES || !behind) throw notFound(taskId)
+      behind = await this.#intakeIsBehind()
+      if (behind) await new Promise((resolve) => setTimeout(resolve, BEHIND_MS))
     }
   }
 

@@ -15,6 +15,8 @@ const KEY = 'runs'
 /** Shorter runs are over before it matters. */
 const LEAST_AGE_MS = 500
 const MAX_RUNS = 5_000
+/** Who knows more answers within a round trip; where nobody stands by the server says so at once. */
+const FOLLOWS_MS = 250
 const MAX_PASTS = 1_000
 
 interface Written {
@@ -56,7 +58,13 @@ export class RunLog implements Disposable {
         if (!error) this.#hear(message.string())
       },
     })
+    const follows = nc.subscribe(`${INTERNAL.follows}.*`, {
+      callback: (error, message) => {
+        if (!error && message.subject === `${INTERNAL.follows}.${this.#following}`) message.respond('{}')
+      },
+    })
     this.#stops.defer(() => subscription.unsubscribe())
+    this.#stops.defer(() => follows.unsubscribe())
   }
 
   static async open(nc: NatsConnection, id: string, publisher: Publisher, log: Logger): Promise<RunLog> {
@@ -136,6 +144,15 @@ export class RunLog implements Disposable {
 
   get following(): string | null {
     return this.#following
+  }
+
+  /** Whether another that stands by knows that executor's runs, and we do not. */
+  async isBehind(executor: string): Promise<boolean> {
+    if (this.#following === executor) return false
+    return await this.#nc
+      .request(`${INTERNAL.follows}.${executor}`, '', { timeout: FOLLOWS_MS })
+      .then(() => true)
+      .catch(() => false)
   }
 
   /** Something may have been missed. */

@@ -2,7 +2,7 @@ import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import { createInbox, type NatsConnection, type Subscription } from '@nats-io/transport-node'
 import { laneConsumers } from '@poolmesh/bus'
 import { addHistograms, type TaskEngine } from '@poolmesh/core'
-import { type ExecutorStatsReply, INTERNAL } from '@poolmesh/types'
+import { type ExecutorStatsReply, INTERNAL, STREAMS } from '@poolmesh/types'
 import type { Held } from './held.ts'
 
 /** How long other executors have to say what they have done. */
@@ -83,10 +83,14 @@ export class ExecutorStats implements Disposable {
     }
   }
 
-  /** Messages in the lanes that nobody holds; a batch counts as one, since nobody has opened it. */
+  /** Messages that the executor which dispatches does not hold; a batch counts as one, since nobody has opened it. */
   async #untaken(): Promise<number> {
-    const lanes = await laneConsumers(this.#jsm)
-    return lanes.reduce((sum, { pending }) => sum + pending, 0)
+    const [stream, lanes] = await Promise.all([
+      this.#jsm.streams.info(STREAMS.tasks),
+      laneConsumers(this.#jsm),
+    ])
+    const held = lanes.reduce((sum, { open }) => sum + open, 0)
+    return Math.max(0, stream.state.messages - held)
   }
 
   async #others(): Promise<Part[]> {

@@ -4,6 +4,7 @@ import type { LaneConsumer, Publisher, PulledMessage, StoredResults, StoredTasks
 import { Puller } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
 import {
+  batchOfTaskId,
   branchResultSubject,
   completedSubject,
   type DistributedTask,
@@ -26,6 +27,8 @@ import { type Rejections, refusedResult } from './rejections.ts'
 
 /** Ids that the client package makes up: nobody else can have used one, so a first delivery has no stored result. */
 const MADE_UP_ID = /^pm_[A-Za-z0-9]{22}$/
+/** `[`: the message is an array. */
+const BRACKET = 0x5b
 const NO_RESULTS: StoredResults = { results: [], lastSequence: 0, at: null }
 
 export interface TakeUpOptions {
@@ -107,8 +110,10 @@ export class TakeUp implements Disposable {
     }
     const one = { message, lane, id, subject, handedOver }
     this.#looking++
+    // An id of the form <batch>-<index> may have been run in the other way, in a batch or alone.
+    const other = branch || MADE_UP_ID.test(id) ? null : this.#otherIds(message, id)
     this.#options.stored.exists(subject, (exists) => {
-      if (exists === true) void this.#compare(one)
+      if (exists === true || (exists === false && other)) void this.#compare(one, other)
       else
         this.#looked(() => {
           if (exists === false) this.#accept(one, NO_RESULTS)
@@ -117,10 +122,20 @@ export class TakeUp implements Disposable {
     })
   }
 
-  async #compare(one: Taken): Promise<void> {
+  #otherIds(message: PulledMessage, id: string): { ids: string[]; alone: boolean } | null {
+    if (batchOfTaskId(id) !== null) return { ids: [id], alone: true }
+    const read = message.data[0] === BRACKET ? this.#read(message, id) : null
+    if (read === null || read instanceof PoolmeshError) return null
+    return { ids: read.tasks.map((task) => task.task_id), alone: false }
+  }
+
+  async #compare(one: Taken, other: { ids: string[]; alone: boolean } | null): Promise<void> {
+    const { stored: all } = this.#options
     try {
-      const stored = await this.#options.stored.under(one.subject)
-      this.#looked(() => this.#accept(one, stored))
+      const stored = await all.under(one.subject)
+      const elsewhere = other ? await all.otherwise(other.ids, other.alone) : []
+      const results = [...stored.results, ...elsewhere]
+      this.#looked(() => this.#accept(one, { ...stored, results }))
     } catch (error) {
       this.#options.log.warn({ err: error, batch: one.id }, 'stored results could not be read, trying again')
       this.#looked(() => one.message.nak(1_000))
@@ -261,7 +276,11 @@ interface Read {
 }
 
 const invalid = (path: string, message: string): PoolmeshError =>
-  new PoolmeshError('INVALID_INPUT', `the submission is not valid: ${path} ${message}`, [{ path, message }])
+  new PoolmeshError(
+    'INVALID_INPUT',
+    `the submission is not valid${path === '' ? ': it' : ` at ${path}: it`} ${message}`,
+    [{ path, message }],
+  )
 
 function readTask(
   input: unknown,

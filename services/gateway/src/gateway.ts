@@ -1,6 +1,6 @@
 // HTTP for people and load balancers, on loopback. It decides nothing: it says what answers on the bus.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { requirePort, type StartService } from '@poolmesh/bus'
+import { requirePort, type StartService, serve } from '@poolmesh/bus'
 import type { ErrorCode } from '@poolmesh/types'
 import { homePage } from './home.ts'
 import { type Readiness, readinessProbe } from './readiness.ts'
@@ -23,9 +23,16 @@ export const startGateway: StartService = async ({ nc, settings, log }) => {
     server.once('error', reject)
     server.listen(port, HOST, resolve)
   })
+  const found = await serve(nc, {
+    name: 'poolmesh-gateway',
+    description: 'HTTP for people and load balancers',
+    log,
+    endpoints: [],
+  })
   log.info({ url: `http://${HOST}:${port}` }, 'listening')
   return {
     async [Symbol.asyncDispose]() {
+      await found[Symbol.asyncDispose]()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeAllConnections()
       await closed

@@ -107,3 +107,9 @@ test('the server that NATS_URL names has no JetStream', async () => {
   }
   await rm(elsewhere, { recursive: true })
 })
+
+test('the data folder is where nobody can make one', async () => {
+  expect(await refusal({ POOLMESH_DATA_DIR: '/proc/nowhere/at/all' })).toMatch(
+    /^poolmesh: the data folder \S+ cannot be written to \(ENOENT\)/,
+  )
+})

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { freePort } from '@poolmesh/bus'
-import { run, startTestServer } from '@poolmesh/testkit'
+import { run, startTestServer, until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SERVICE_NAMES } from '../src/index.ts'
 
@@ -80,4 +82,21 @@ test('the gateway names the port that is taken', async () => {
   const line = await refusal(['gateway'], { NATS_URL: bus.url, POOLMESH_HTTP_PORT: String(port) })
   expect(line).toMatch(new RegExp(`port ${port} .*EADDRINUSE.*POOLMESH_HTTP_PORT`))
   squatter.close()
+})
+
+test('npm passes SIGTERM on to it', async () => {
+  const npm = spawn('npm', ['run', 'service', '--', 'registry'], {
+    cwd: join(import.meta.dirname, '..', '..', '..'),
+    env: { ...process.env, NATS_URL: bus.url },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let printed = ''
+  npm.stdout.on('data', (chunk: Buffer) => {
+    printed += chunk.toString()
+  })
+  const ended = new Promise((resolve) => npm.once('close', (code, signal) => resolve({ code, signal })))
+  await until(() => printed.includes('"msg":"ready"'), 'the registry to be ready')
+  npm.kill('SIGTERM')
+  expect(await ended).toEqual({ code: 0, signal: null })
+  expect(printed).toContain('"service":"registry"')
 })

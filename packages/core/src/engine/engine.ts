@@ -96,6 +96,8 @@ export class TaskEngine<Handle> {
   readonly #onStored = new Map<string, ((status: TaskStatus | null) => void)[]>()
   /** Tasks with a past: reported failures, or pools lost under them. */
   readonly #scarred = new Set<Entry>()
+  /** Pools whose last run failed through a fault of theirs. */
+  readonly #suspects = new Set<string>()
   #recovering = false
   #bytes = 0
   #order = 0
@@ -162,6 +164,8 @@ export class TaskEngine<Handle> {
       submission.stored.length > 0 ? new Set(submission.stored.map((result) => result.task_id)) : null
     for (const task of submission.tasks) {
       if (stored?.has(task.task_id)) continue
+      // Submitted alone and in a batch: the first stands.
+      if (this.#tasks.has(task.task_id)) continue
       const entry = this.#entry(task, batch, waitingSince)
       batch.entries.push(entry)
       batch.open++
@@ -412,6 +416,7 @@ export class TaskEngine<Handle> {
     const { entry } = run
     this.#abandon(run, 'RUN_TIMEOUT')
     entry.attempts++
+    this.#suspects.add(run.pool.name)
     this.#ports.report(run.pool.name, 'run_timeout')
     this.table.failed(entry.preferences.affinityKey, run.pool.name)
     const error = `the run on ${run.pool.name} took longer than ${entry.task.timeout} s`
@@ -454,6 +459,7 @@ export class TaskEngine<Handle> {
     const now = this.#options.now()
     const key = entry.preferences.affinityKey
     if (answer.kind === 'invalid') {
+      this.#suspects.add(run.pool.name)
       this.#ports.report(run.pool.name, 'invalid_result')
       this.#failed(entry, run, 'INVALID_RESULT', answer.problem, null, now)
       return
@@ -462,6 +468,7 @@ export class TaskEngine<Handle> {
     this.counters.runTime.record(now - run.startedAt)
     if (said.status === 'completed') {
       this.table.completed(key, run.pool.name)
+      if (this.#suspects.delete(run.pool.name)) this.#ports.report(run.pool.name, 'ok')
       entry.attempts++
       this.#end(entry, endedWith(entry, run, said, undefined, now))
     } else if (said.status === 'failed') {
@@ -502,7 +509,7 @@ export class TaskEngine<Handle> {
   #refused(entry: Entry, run: Run): void {
     this.counters.refusals++
     this.suspensions.suspend(run.pool.name)
-    this.#again(entry, run, 'POOL_REFUSED')
+    this.#notBegun(entry, run, 'POOL_REFUSED')
   }
 
   /** Nobody subscribed to the pool's work: the task was not begun. */
@@ -513,11 +520,19 @@ export class TaskEngine<Handle> {
     run.entry.run = null
     this.suspensions.suspend(run.pool.name)
     this.#ports.report(run.pool.name, 'gone')
-    this.#again(run.entry, run, 'POOL_GONE')
+    this.#notBegun(run.entry, run, 'POOL_GONE')
+  }
+
+  /** The task was never begun there: it has been waiting all the time. */
+  #notBegun(entry: Entry, run: Run, reason: ErrorCode): void {
+    this.#remember(entry, run.pool.name, reason)
+    entry.queuedMs = Math.max(0, entry.queuedMs - (run.startedAt - entry.waitingSince))
+    this.#wait(entry)
   }
 
   /** The pool died or was removed: what it ran goes elsewhere and that is no attempt. */
   poolLost(pool: string): void {
+    this.#suspects.delete(pool)
     for (const run of [...(this.#runs.get(pool) ?? [])]) {
       if (run.abandoned) continue
       const { entry } = run
@@ -546,6 +561,33 @@ export class TaskEngine<Handle> {
       reason,
       ...(error === undefined ? {} : { error: error.slice(0, 500) }),
     })
+  }
+
+  /**
+   * Finds runs whose answer must have been missed, because the connection was cut or the pool says that it has no such run.
+   * They are tried again; where nobody can say whether the run goes on, its slot stays taken and a success still counts.
+   * @param before runs that began then or later are left alone (ms since the epoch)
+   * @param runs by pool, what the pools say that they run: `<task id>/<attempt>`
+   * @param canTell whether a pool of that kind could have said it; if so and it did not, its runs are left alone
+   */
+  review(
+    before: number,
+    runs: ReadonlyMap<string, ReadonlySet<string>>,
+    canTell: (pool: PoolState) => boolean,
+  ): void {
+    for (const [name, all] of [...this.#runs]) {
+      const told = runs.get(name)
+      for (const run of [...all]) {
+        if (run.abandoned || run.startedAt >= before) continue
+        const { entry } = run
+        if (told ? told.has(`${entry.task.task_id}/${run.attempt}`) : canTell(run.pool)) continue
+        if (told) this.#free(run)
+        else this.#abandon(run, 'it is tried again, since its answer may be lost')
+        entry.run = null
+        this.#scarred.add(entry)
+        this.#again(entry, run, 'ANSWER_LOST')
+      }
+    }
   }
 
   /** A pool that says it runs nothing has given back every slot. */
@@ -704,6 +746,7 @@ export class TaskEngine<Handle> {
     if (!entry) return null
     const mine = entry.state !== 'settled'
     if (mine) {
+      if (entry.state === 'waiting') entry.queuedMs += Math.max(0, this.#options.now() - entry.waitingSince)
       const { run } = entry
       if (run) {
         this.#abandon(run, reason ?? 'cancelled')

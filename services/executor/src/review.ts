@@ -1,0 +1,62 @@
+// Answers are not stored before the executor has them, so those that were under way when a connection was cut are gone. When
+// it is back, pools that can tell what they run are asked, and send their last answers again; what others ran is tried again.
+import type { NatsConnection } from '@nats-io/transport-node'
+import type { PoolAdapter } from '@poolmesh/adapters'
+import type { Logger } from '@poolmesh/bus'
+import type { TaskEngine } from '@poolmesh/core'
+import type { Held } from './held.ts'
+
+/** Pools have to find the server again too, and may say their answers once more. */
+const SETTLE_MS = 4_000
+const ASK_MS = 2_000
+
+export interface ReviewParts {
+  engine: TaskEngine<Held>
+  adapter: PoolAdapter
+  /** Whether we dispatch. */
+  mayAct(): boolean
+  log: Logger
+}
+
+export class Review implements Disposable {
+  readonly #parts: ReviewParts
+  readonly #timers = new Set<NodeJS.Timeout>()
+
+  constructor(parts: ReviewParts) {
+    this.#parts = parts
+  }
+
+  /** The connection is back. */
+  reconnected(): void {
+    const before = Date.now()
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      void this.#look(before)
+    }, SETTLE_MS)
+    this.#timers.add(timer)
+  }
+
+  async #look(before: number): Promise<void> {
+    const { engine, adapter, mayAct, log } = this.#parts
+    if (!mayAct()) return
+    const pools = [...engine.table.busy()].map(({ descriptor }) => descriptor)
+    const told = await adapter.running(pools, ASK_MS)
+    if (!mayAct()) return
+    const runs = new Map(
+      [...told].map(([pool, all]) => [pool, new Set(all.map((run) => `${run.taskId}/${run.attempt}`))]),
+    )
+    const running = engine.running
+    engine.review(before, runs, ({ descriptor }) => adapter.canTell(descriptor))
+    const again = running - engine.running
+    if (again > 0) log.warn({ tasks: again }, 'answers may be lost with the connection, trying these again')
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) clearTimeout(timer)
+  }
+}
+
+/** Calls back whenever the connection is there again, until it is closed. */
+export async function followConnection(nc: NatsConnection, onReconnect: () => void): Promise<void> {
+  for await (const status of nc.status()) if (status.type === 'reconnect') onReconnect()
+}
