@@ -105,6 +105,13 @@ export const taskInputSchema = z
         message: 'cannot go with fan_out, which names its pools itself',
       })
   })
+  // The same for those who check by the JSON Schema.
+  .meta({
+    not: {
+      properties: { pool: { type: 'string' }, fan_out: { type: 'object' } },
+      required: ['pool', 'fan_out'],
+    },
+  })
 export type DistributedTaskInput = z.input<typeof taskInputSchema>
 
 /** A task as it is stored and as a pool gets it: everything that has a default is filled in. */

@@ -125,7 +125,7 @@ export class TakeUp implements Disposable {
   #otherIds(message: PulledMessage, id: string): { ids: string[]; alone: boolean } | null {
     if (batchOfTaskId(id) !== null) return { ids: [id], alone: true }
     const read = message.data[0] === BRACKET ? this.#read(message, id) : null
-    if (read === null || read instanceof PoolmeshError) return null
+    if (read === null || read instanceof PoolmeshError || read.tasks.length === 0) return null
     return { ids: read.tasks.map((task) => task.task_id), alone: false }
   }
 
