@@ -38,10 +38,11 @@ export class Report {
         `${whole(distinct / seconds)} tasks/s`,
     )
     const byPool = Object.entries(outcome.byPool).map(([pool, count]) => `${pool} ${count}`)
+    const reasons = Object.entries(outcome.reasons).map(([reason, count]) => ` ${reason} ${count}`)
     const stopped = outcome.stoppedAt === null ? '' : `; stopped at ${whole(outcome.stoppedAt)} results`
     this.#say(
       `  by pool: ${byPool.sort().join(', ')}; all acknowledged after ${outcome.ackSeconds.toFixed(2)} s; ` +
-        `${whole(outcome.ranAgain)} ran again${stopped}`,
+        `${whole(outcome.ranAgain)} ran again${reasons.join()}${stopped}`,
     )
     this.#exactlyOnce(name, submitted, outcome)
   }

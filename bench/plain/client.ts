@@ -21,6 +21,8 @@ export interface PlainOutcome {
   distinct: number
   /** Results that say a task had more than one run. */
   ranAgain: number
+  /** Why, by run. */
+  reasons: Record<string, number>
   byPool: Record<string, number>
   /** From the first publish to the last result. */
   seconds: number
@@ -32,7 +34,7 @@ interface Result {
   task_id: string
   status: string
   pool_name: string | null
-  metadata?: { history?: unknown[] }
+  metadata?: { history?: { reason: string }[] }
 }
 
 /** Publishes that are sent before others get their turn. */
@@ -59,6 +61,7 @@ export async function startPlainClient(url: string): Promise<Started<PlainComman
       completed: 0,
       distinct: 0,
       ranAgain: 0,
+      reasons: {},
       byPool: {},
       seconds: 0,
       ackSeconds: 0,
@@ -78,7 +81,9 @@ export async function startPlainClient(url: string): Promise<Started<PlainComman
       last = performance.now()
       outcome.results++
       if (result.status === 'completed') outcome.completed++
-      if (result.metadata?.history) outcome.ranAgain++
+      const history = result.metadata?.history ?? []
+      if (history.length > 0) outcome.ranAgain++
+      for (const { reason } of history) outcome.reasons[reason] = (outcome.reasons[reason] ?? 0) + 1
       const pool = result.pool_name ?? 'none'
       outcome.byPool[pool] = (outcome.byPool[pool] ?? 0) + 1
       distinct.add(result.task_id)

@@ -45,7 +45,7 @@ export class Child<Name extends RoleName> implements AsyncDisposable {
     execArgv: string[] = [],
     name: string = role,
   ): Promise<Child<Name>> {
-    const file = join(import.meta.dirname, 'entry.ts')
+    const file = join(import.meta.dirname, '..', 'role.ts')
     const forked = fork(file, [role, url, JSON.stringify(options)], {
       execArgv,
       // What a pool logs is no part of the table, and a benchmark's standard output may be JSON.

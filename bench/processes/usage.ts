@@ -4,14 +4,14 @@ import { readFileSync } from 'node:fs'
 /** Clock ticks in a second in /proc: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
 
-export interface Usage {
+interface Usage {
   /** Of all its threads, user and system, since it was started. */
   cpuSeconds: number
   rssMiB: number
 }
 
 /** Null where the process is gone, or the system has no /proc. */
-export function usageOf(pid: number): Usage | null {
+function usageOf(pid: number): Usage | null {
   try {
     // The name of the program, in brackets, may have spaces.
     const [, fields = ''] = /\) (.*)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []

@@ -22,7 +22,12 @@ interface PlainJobOutcome extends PlainOutcome {
   stoppedAt: number | null
 }
 
-export async function plainJobs(url: string, tasks: number, report: Report): Promise<void> {
+export async function plainJobs(
+  url: string,
+  tasks: number,
+  report: Report,
+  stops: readonly Stop[] = ['SIGTERM', 'SIGKILL'],
+): Promise<void> {
   await using parts = new AsyncDisposableStack()
   const options = { capability: CAPABILITY, maxWorkers: MAX_WORKERS, workMs: WORK_MS }
   const startWorker = (name: string): Promise<Child<'product pools'>> =>
@@ -44,7 +49,7 @@ export async function plainJobs(url: string, tasks: number, report: Report): Pro
     return { ...outcome, begun: (await begunBy()) - before, stoppedAt }
   }
   report.plainJob('five pools', await run(null))
-  for (const stop of ['SIGTERM', 'SIGKILL'] as const) {
+  for (const stop of stops) {
     report.plainJob(`one pool ${stop} half way`, await run(stop))
     workers[workers.length - 1] = await startWorker(WORKERS.at(-1) as string)
   }

@@ -1,6 +1,6 @@
-// A process of a benchmark: `node entry.ts ROLE URL OPTIONS`. It ends with whoever started it.
-import type { Call, Reply } from './child.ts'
-import { startRole } from './roles.ts'
+// A process of a benchmark: `node bench/role.ts ROLE URL OPTIONS`. It ends with whoever started it.
+import type { Call, Reply } from './processes/child.ts'
+import { startRole } from './processes/roles.ts'
 
 const [role = '', url = '', options = '{}'] = process.argv.slice(2)
 process.once('disconnect', () => process.exit(1))
