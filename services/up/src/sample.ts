@@ -1,9 +1,9 @@
 // The sample of `npm start`, through the client as any program would: submitted, explained, awaited, shown.
 import { createDistributedPoolSystem, type DistributedPoolSystem } from '@poolmesh/client'
+import { type Column, formatTable } from '@poolmesh/terminal'
 import type { DistributedTaskInput, DistributedTaskResult, ExplainReply } from '@poolmesh/types'
 import { oneLine } from './run-process.ts'
 import { type SampleTask, sampleTasks } from './sample-tasks.ts'
-import { type Column, formatTable } from './table.ts'
 
 /** Longer than any of it takes: a start must not hang on a sample that does not end. */
 const SAMPLE_TIMEOUT_S = 15

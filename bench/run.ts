@@ -1,0 +1,18 @@
+// `npm run bench -- [main|decision|registry] [options]`
+const BENCHMARKS = {
+  main: () => import('./main-job.ts'),
+  decision: () => import('./decision.ts'),
+  registry: () => import('./registry.ts'),
+} as const
+
+const named = process.argv[2]
+const isNamed = named !== undefined && !named.startsWith('-')
+const name = isNamed ? named : 'main'
+if (Object.hasOwn(BENCHMARKS, name)) {
+  // Each reads its options as if it had been started itself.
+  if (isNamed) process.argv.splice(2, 1)
+  await BENCHMARKS[name as keyof typeof BENCHMARKS]()
+} else {
+  process.stderr.write(`there is no benchmark ${name}: ${Object.keys(BENCHMARKS).join(', ')}\n`)
+  process.exitCode = 1
+}

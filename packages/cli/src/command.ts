@@ -1,0 +1,13 @@
+import type { Command } from 'commander'
+import type { ExitCode } from './exit-codes.ts'
+import { addCommonOptions } from './options.ts'
+
+/** Told by a command how it ended. */
+export type End = (code: ExitCode) => void
+
+/** `--json` and `--server`, and the examples below the help. Comes last, so that a command's own options come first. */
+export const finish = (command: Command, examples: readonly string[]): Command =>
+  addCommonOptions(command).addHelpText(
+    'after',
+    `\nExamples:\n${examples.map((example) => `  $ poolmesh ${example}\n`).join('')}`,
+  )

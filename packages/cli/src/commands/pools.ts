@@ -1,0 +1,50 @@
+import { type Command, Option } from 'commander'
+import { type End, finish } from '../command.ts'
+import { type CommonOptions, parseNumber } from '../options.ts'
+
+const TYPES = ['nats', 'mahavishnu', 'session_buddy', 'session-buddy', 'kubernetes']
+
+export type PoolsListOptions = CommonOptions & {
+  capability?: string
+  region?: string
+  type?: string
+  active?: true
+  limit?: number
+  cursor?: string
+}
+
+export function definePools(parent: Command, end: End): void {
+  const pools = parent.command('pools').description('See which pools there are.')
+  defineList(pools, end)
+  defineGet(pools, end)
+}
+
+function defineList(pools: Command, end: End): void {
+  const command = pools
+    .command('list')
+    .description('List the pools, by name.')
+    .option('-c, --capability <name>', 'only pools that have it')
+    .option('--region <name>', 'only pools there')
+    .addOption(new Option('--type <type>', 'only pools of that type').choices(TYPES))
+    .option('--active', 'only pools that are not unavailable')
+    .option('--limit <count>', 'at most so many (default: all)', parseNumber)
+    .option('--cursor <cursor>', 'go on where a list with --limit ended')
+  finish(command, [
+    'pools list',
+    'pools list -c gpu --region eu --active',
+    'pools list --limit 50 --json',
+  ]).action(async (options: PoolsListOptions) => {
+    const { listPools } = await import('../actions/pools-list.ts')
+    end(await listPools(options))
+  })
+}
+
+function defineGet(pools: Command, end: End): void {
+  const command = pools.command('get').description('Show one pool.').argument('<name>')
+  finish(command, ['pools get text-pool', 'pools get text-pool --json']).action(
+    async (name: string, options: CommonOptions) => {
+      const { getPool } = await import('../actions/pools-get.ts')
+      end(await getPool(name, options))
+    },
+  )
+}

@@ -1,0 +1,47 @@
+// Exit codes, one for each kind of failure. Scripts rely on them: they are added to, never changed.
+import type { ErrorCode } from '@poolmesh/types'
+
+export const EXIT = {
+  done: 0,
+  notCompleted: 1,
+  wrongInput: 2,
+  unreachable: 3,
+  notFound: 4,
+  notEnded: 5,
+  refused: 6,
+  /** EX_SOFTWARE of sysexits.h */
+  defect: 70,
+  /** 128 + SIGINT, as shells have it. */
+  interrupted: 130,
+} as const
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+/** What each means, for the help. */
+export const EXIT_MEANINGS: Record<ExitCode, string> = {
+  0: 'done; of submit and result: the task completed',
+  1: 'the task ended, but did not complete; of cancel: it had ended before',
+  2: 'wrong usage, invalid input or a wrong setting',
+  3: 'nothing answers: no server, no services, or no answer in time',
+  4: 'there is no such task or pool',
+  5: 'of result: the task has not ended yet',
+  6: 'refused: the id is pending already, or the system is full',
+  70: 'a defect or a fault inside a service',
+  130: 'interrupted; the task goes on',
+}
+
+/** The codes that are not here do not come as errors, but as reasons of results. */
+const BY_CODE: Partial<Record<ErrorCode, ExitCode>> = {
+  INVALID_JSON: EXIT.wrongInput,
+  INVALID_INPUT: EXIT.wrongInput,
+  INVALID_SETTING: EXIT.wrongInput,
+  PAYLOAD_TOO_LARGE: EXIT.wrongInput,
+  UNAVAILABLE: EXIT.unreachable,
+  DEADLINE_EXCEEDED: EXIT.unreachable,
+  NOT_FOUND: EXIT.notFound,
+  CONFLICT: EXIT.refused,
+  OVERLOADED: EXIT.refused,
+  REPLY_TOO_LARGE: EXIT.refused,
+}
+
+export const exitCodeOf = (code: ErrorCode): ExitCode => BY_CODE[code] ?? EXIT.defect

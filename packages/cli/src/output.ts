@@ -1,0 +1,28 @@
+// What a command answers goes to standard output; what it says beside that, to standard error.
+import { plain } from '@poolmesh/terminal'
+
+export const print = (text: string): void => {
+  process.stdout.write(text)
+}
+
+/** For machines: one object, on one line. */
+export const printJson = (value: unknown): void => {
+  process.stdout.write(`${JSON.stringify(value)}\n`)
+}
+
+/** For people, beside the answer. */
+export const notice = (line: string): void => {
+  process.stderr.write(`poolmesh: ${plain(line)}\n`)
+}
+
+/** Columns to lay tables out for: a pipe has as many as are wanted. */
+export const terminalWidth = (): number | undefined =>
+  process.stdout.isTTY ? process.stdout.columns : undefined
+
+/** A reader that has had enough, such as `head`, is no failure. */
+export function endQuietlyWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit()
+  })
+}

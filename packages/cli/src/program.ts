@@ -1,0 +1,56 @@
+// The commands and their help. What they do is in `actions/`, loaded when a command is run.
+import { Command, CommanderError } from 'commander'
+import packageJson from '../package.json' with { type: 'json' }
+import { defineCancel } from './commands/cancel.ts'
+import { defineExplain } from './commands/explain.ts'
+import { definePools } from './commands/pools.ts'
+import { defineResult } from './commands/result.ts'
+import { defineStatus } from './commands/status.ts'
+import { defineSubmit } from './commands/submit.ts'
+import { EXIT, EXIT_MEANINGS, type ExitCode } from './exit-codes.ts'
+
+/** Runs one command. @returns the exit code, once everything has been told */
+export async function runCommandLine(argv: readonly string[]): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.done
+  const program = createProgram((code) => {
+    exitCode = code
+  })
+  try {
+    await program.parseAsync(argv)
+    return exitCode
+  } catch (error) {
+    // The help that was asked for, or wrong usage: commander has written either.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.wrongInput
+    const { reportFailure } = await import('./failure.ts')
+    return reportFailure(error, argv.includes('--json'))
+  }
+}
+
+function createProgram(end: (code: ExitCode) => void): Command {
+  const program = new Command('poolmesh')
+    .description('Submit tasks to the pools that run, follow them, and see which pools there are.')
+    .version(packageJson.version)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'poolmesh: ')) })
+    .showHelpAfterError('(--help shows what there is)')
+    .addHelpText('after', helpAfter())
+  defineSubmit(program, end)
+  defineStatus(program, end)
+  defineResult(program, end)
+  defineCancel(program, end)
+  defineExplain(program, end)
+  definePools(program, end)
+  return program
+}
+
+const helpAfter = (): string => `
+Exit codes:
+${Object.entries(EXIT_MEANINGS)
+  .map(([code, meaning]) => `  ${code.padEnd(5)}${meaning}`)
+  .join('\n')}
+
+Examples:
+  $ poolmesh pools list
+  $ poolmesh submit text.words -c text --payload '{"text":"to be or not to be"}'
+  $ poolmesh submit --help
+`

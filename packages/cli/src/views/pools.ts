@@ -1,0 +1,29 @@
+import { type Column, formatFields, formatTable } from '@poolmesh/terminal'
+import type { PoolView } from '@poolmesh/types'
+
+const COLUMNS: Column<PoolView>[] = [
+  { title: 'pool', value: (pool) => pool.name, widest: 40 },
+  { title: 'type', value: (pool) => pool.pool_type, widest: 13 },
+  { title: 'health', value: (pool) => pool.health_status, widest: 11 },
+  { title: 'busy', value: (pool) => pool.utilization, widest: 20, align: 'right' },
+  { title: 'queue', value: (pool) => String(pool.queue_size), widest: 8, align: 'right' },
+  { title: 'region', value: (pool) => pool.region ?? '-', widest: 16 },
+  { title: 'capabilities', value: (pool) => pool.capabilities.join(' ') || '-', widest: 60 },
+]
+
+export const formatPools = (pools: readonly PoolView[], width: number | undefined): string =>
+  formatTable(COLUMNS, pools, width)
+
+export const formatPool = (pool: PoolView): string =>
+  formatFields([
+    ['pool', pool.name],
+    ['type', pool.pool_type],
+    ['endpoint', pool.endpoint ?? null],
+    ['health', pool.health_status],
+    ['takes work', pool.is_available ? 'yes' : 'no'],
+    ['busy', pool.utilization],
+    ['queue', String(pool.queue_size)],
+    ['region', pool.region ?? '-'],
+    ['capabilities', pool.capabilities.join(' ') || '-'],
+    ['metadata', Object.keys(pool.metadata).length > 0 ? JSON.stringify(pool.metadata) : null],
+  ])

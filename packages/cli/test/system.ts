@@ -1,0 +1,96 @@
+// A whole system for a test file, and the real command as a process beside it.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createDistributedPoolSystem, type DistributedPoolSystem } from '@poolmesh/client'
+import { until } from '@poolmesh/testkit'
+import { definePool, type TaskHandler } from '@poolmesh/worker'
+
+export const ROOT = join(import.meta.dirname, '..', '..', '..')
+const MAIN = join(import.meta.dirname, '..', 'src', 'main.ts')
+
+export const startSystem = (): Promise<DistributedPoolSystem> =>
+  createDistributedPoolSystem({ embedded: 'always' })
+
+export interface Outcome {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+export interface Running {
+  readonly child: ChildProcess
+  readonly ended: Promise<Outcome>
+  /** Resolves when standard error has text that the pattern fits; fails when the process ends before. */
+  says(pattern: RegExp): Promise<void>
+}
+
+/** Without what the surroundings set for poolmesh: a test says itself what it wants. */
+export function environment(changes: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const clean = Object.entries(process.env).filter(
+    ([name]) => !/^(POOLMESH_|MAHAVISHNU_POOLS__|NATS_URL$|NODE_OPTIONS$|VITEST|FORCE_COLOR$)/.test(name),
+  )
+  return { ...Object.fromEntries(clean), ...changes }
+}
+
+export interface CommandOptions {
+  input?: string
+  env?: NodeJS.ProcessEnv
+}
+
+export function start(args: readonly string[], { input, env = {} }: CommandOptions = {}): Running {
+  return follow(
+    spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, env: environment(env), stdio: 'pipe' }),
+    input,
+  )
+}
+
+export function follow(child: ChildProcess, input?: string): Running {
+  let stdout = ''
+  let stderr = ''
+  let over = false
+  child.stdout?.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString()
+  })
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString()
+  })
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(input)
+  const ended = new Promise<Outcome>((resolve) => {
+    child.once('close', (code) => {
+      over = true
+      resolve({ code, stdout, stderr })
+    })
+  })
+  return {
+    child,
+    ended,
+    async says(pattern) {
+      await until(() => {
+        if (over && !pattern.test(stderr)) throw new Error(`it ended and had said: ${stderr}`)
+        return pattern.test(stderr)
+      }, `${pattern} on standard error`)
+    },
+  }
+}
+
+/** Commands for the server of a system, each awaited to its end. */
+export function commandsFor(url: string) {
+  return (args: readonly string[], options: CommandOptions = {}): Promise<Outcome> =>
+    start(args, { ...options, env: { NATS_URL: url, ...options.env } }).ended
+}
+
+/** The one JSON object that standard output has, on its one line. */
+export function jsonOf({ stdout, stderr }: Outcome): unknown {
+  if (!/^[^\n]+\n$/.test(stdout)) throw new Error(`not one line: ${JSON.stringify(stdout)} (${stderr})`)
+  return JSON.parse(stdout)
+}
+
+/** A pool of the worker package on the connection of the system. */
+export const startPool = (
+  system: DistributedPoolSystem,
+  name: string,
+  capabilities: string[],
+  handler: TaskHandler,
+  more: { region?: string; maxWorkers?: number } = {},
+) => definePool({ name, capabilities, handler, ...more }).start({ nc: system.connection })

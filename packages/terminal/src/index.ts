@@ -1,0 +1,2 @@
+export { oneLine, plain } from './plain.ts'
+export { type Column, formatFields, formatTable } from './table.ts'

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { type Column, formatFields, formatTable, oneLine, plain } from '../src/index.ts'
+
+interface Row {
+  name: string
+  count: number
+}
+const COLUMNS: Column<Row>[] = [
+  { title: 'name', value: (row) => row.name, widest: 12 },
+  { title: 'count', value: (row) => String(row.count), widest: 6, align: 'right' },
+]
+const lines = (text: string): string[] => text.split('\n').slice(0, -1)
+
+test('columns are aligned, and as wide as what is in them', () => {
+  const rows = [
+    { name: 'one', count: 7 },
+    { name: 'three', count: 1000000 },
+  ]
+  expect(lines(formatTable(COLUMNS, rows))).toEqual(['  name    count', '  one         7', '  three  10000…'])
+})
+
+test('characters count as wide as a terminal shows them', () => {
+  const rows = [
+    { name: '漢字', count: 1 },
+    { name: '👩‍👩‍👧‍👦漢字漢字漢字', count: 2 },
+    { name: 'e\u0301', count: 3 },
+  ]
+  expect(lines(formatTable(COLUMNS, rows))).toEqual([
+    '  name         count',
+    '  漢字             1',
+    '  👩‍👩‍👧‍👦漢字漢字…      2',
+    '  e\u0301                3',
+  ])
+})
+
+test('a narrow terminal narrows the widest column first, and no column to nothing', () => {
+  const rows = [{ name: 'a-long-name', count: 1 }]
+  expect(lines(formatTable(COLUMNS, rows, 18))).toEqual(['  name       count', '  a-long-n…      1'])
+  expect(lines(formatTable(COLUMNS, rows, 1))).toEqual(['  name    count', '  a-lon…      1'])
+})
+
+test('fields are aligned, and those without a value left out', () => {
+  expect(
+    formatFields([
+      ['a', '1'],
+      ['none', null],
+      ['long', 'x\ny'],
+    ]),
+  ).toBe('a     1\nlong  x y\n')
+})
+
+test('nothing of what others wrote is obeyed by a terminal', () => {
+  expect(plain('a\u001b[31m\u009b\u202e\u0007b\tc\nd')).toBe('a\\u{1b}[31m\\u{9b}\\u{202e}\\u{7}b\tc\nd')
+  expect(oneLine(' a\r\n\tb\u0000 ')).toBe('a b\\u{0}')
+})
