@@ -7,8 +7,6 @@ export interface RunEvents {
   answer(pool: string, taskId: string, attempt: number | null, answer: Answer): void
   /** The pool is not there, and the task was not begun. */
   gone(pool: string, taskId: string, attempt: number): void
-  /** What was told may be worked on: called once after the answers of one message. */
-  flush(): void
 }
 
 /** How tasks reach the pools of a kind. Nothing answers at once: what happens to a run is told by {@link RunEvents}. */

@@ -3,7 +3,7 @@
 // no executor: whoever dispatches now hears them, also those for runs that an earlier one began.
 import { headers, type Msg, type NatsConnection, nuid, type Subscription } from '@nats-io/transport-node'
 import { type ClaimCheck, type Logger, maxPayload, Recent } from '@poolmesh/bus'
-import type { Answer, Run } from '@poolmesh/core'
+import { type Answer, isoTime, type Run } from '@poolmesh/core'
 import {
   cancelSubject,
   HEADERS,
@@ -120,9 +120,7 @@ export class NatsAdapter implements PoolAdapter {
         continue
       }
       if (members.length === MAX_RUNS || (members.length > 0 && bytes + size > MAX_BYTES)) send()
-      parts.push(
-        `{"attempt":${run.attempt},"deadline":"${new Date(run.deadline).toISOString()}","task":${text}}`,
-      )
+      parts.push(`{"attempt":${run.attempt},"deadline":"${isoTime(run.deadline)}","task":${text}}`)
       members.push(run)
       bytes += size
     }
@@ -144,7 +142,7 @@ export class NatsAdapter implements PoolAdapter {
     }
     const h = headers()
     h.set(HEADERS.attempt, String(run.attempt))
-    h.set(HEADERS.deadline, new Date(run.deadline).toISOString())
+    h.set(HEADERS.deadline, isoTime(run.deadline))
     this.#nc.publish(workSubject(run.pool.name), text, {
       reply: `${ONE}.${run.pool.name}.${run.attempt}.${run.entry.task.task_id}`,
       headers: h,
@@ -182,7 +180,6 @@ export class NatsAdapter implements PoolAdapter {
         for (const run of group?.runs ?? []) this.#runs.gone(pool, run.entry.task.task_id, run.attempt)
       else this.#answers(pool, message)
     }
-    this.#runs.flush()
   }
 
   #answers(pool: string, message: Msg): void {

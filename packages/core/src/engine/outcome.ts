@@ -1,5 +1,6 @@
 // From what happened to the result that is stored.
 import type { DistributedTaskResult, ErrorCode, PoolAnswer, TerminalStatus } from '@poolmesh/types'
+import { isoTime } from '../time.ts'
 import type { Entry, Run } from './records.ts'
 
 /** What a pool said of a run; `invalid` is an answer that is no result. */
@@ -10,8 +11,6 @@ export interface Ending {
   reason?: ErrorCode
   error?: string
 }
-
-const iso = (ms: number): string => new Date(ms).toISOString()
 
 /** A result without a pool's answer: timeouts, cancellations, losses. */
 export function endedWithout(
@@ -75,9 +74,9 @@ function metadataOf(
     ...fromPool,
     attempts: entry.attempts,
     queued_ms: Math.round(entry.queuedMs),
-    submitted_at: iso(entry.batch.submittedAt),
+    submitted_at: isoTime(entry.batch.submittedAt),
   }
-  if (entry.firstStartedAt > 0) metadata['started_at'] = iso(entry.firstStartedAt)
+  if (entry.firstStartedAt > 0) metadata['started_at'] = isoTime(entry.firstStartedAt)
   if (reason) metadata['reason'] = reason
   if (entry.history.length > 0) metadata['history'] = entry.history
   return metadata
