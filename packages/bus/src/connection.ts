@@ -36,6 +36,13 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
     })
   } catch (cause) {
     const where = servers.join(', ')
+    if (/authorization|authentication/i.test((cause as Error).message))
+      throw new PoolmeshError(
+        'UNAVAILABLE',
+        `the NATS server at ${where} refuses these credentials: set POOLMESH_NATS_TOKEN, or put user:password@ into NATS_URL`,
+        [],
+        { cause },
+      )
     throw new PoolmeshError(
       'UNAVAILABLE',
       `no NATS server answers at ${where} (${(cause as Error).message}). Start poolmesh with \`npm start\`, or set NATS_URL to your server.`,

@@ -109,6 +109,7 @@ export class DistributedTaskExecutor implements AsyncDisposable {
   /** Tasks without a result go on in the system; their handles reject with UNAVAILABLE. */
   async close(): Promise<void> {
     this.#submissions[Symbol.dispose]()
+    await this.#submissions.outstanding.payloadsDeleted()
     // What was submitted a moment ago is with the broker before the connection may be closed.
     if (!this.#nc.isClosed()) await this.#nc.flush().catch(() => {})
   }

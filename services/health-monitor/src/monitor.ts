@@ -10,7 +10,7 @@ import {
   type VerdictChange,
   verdictChange,
 } from '@poolmesh/core'
-import type { PoolHealth } from '@poolmesh/types'
+import { isJsonObject, type PoolHealth } from '@poolmesh/types'
 import { Gate } from './gate.ts'
 import type { Line } from './line.ts'
 import { EventOutbox, eventOf } from './outbox.ts'
@@ -105,6 +105,7 @@ export class HealthMonitor implements PoolListener {
       this.#pools.set(pool.name, added)
       if (this.#ready) this.#schedule.addNew(added, now)
       else this.#schedule.addKnown(added, now)
+      if (sendsHeartbeats(pool)) this.#heartbeats.beat(pool.name, now)
       this.#adopt(added, now)
       this.#settle(added)
       return
@@ -116,7 +117,8 @@ export class HealthMonitor implements PoolListener {
     const wasHealthy = known.breaker.status === 'healthy'
     Object.assign(known, registrationOf(pool, revision))
     known.breaker.registeredAgain(pool.health_status, now)
-    this.#heartbeats.forget(pool.name)
+    if (sendsHeartbeats(pool)) this.#heartbeats.beat(pool.name, now)
+    else this.#heartbeats.forget(pool.name)
     this.#adopt(known, now)
     if (wasHealthy && known.heapIndex >= 0) this.#schedule.addNew(known, now)
     else this.#schedule.hurry(known, now)
@@ -325,3 +327,7 @@ export class HealthMonitor implements PoolListener {
     await Promise.all(this.#writing.values())
   }
 }
+
+/** Pools of the worker package always do, so the first one that does not come is missed too. */
+const sendsHeartbeats = ({ metadata }: StoredPool): boolean =>
+  isJsonObject(metadata['poolmesh']) && typeof metadata['poolmesh']['instance'] === 'string'

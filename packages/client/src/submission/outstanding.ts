@@ -2,7 +2,7 @@
 // note may be lost with its sender, what stays silent is looked up where results are stored.
 
 import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node'
-import type { ClaimCheck } from '@poolmesh/bus'
+import type { ClaimCheck, PayloadRef } from '@poolmesh/bus'
 import {
   type DistributedTaskResult,
   isJsonObject,
@@ -43,6 +43,7 @@ interface Watched {
 export class OutstandingTasks implements Disposable {
   readonly #options: OutstandingOptions
   readonly #watched = new Map<string, Watched>()
+  readonly #deletions = new Set<Promise<void>>()
   readonly #subscription: Subscription
   readonly #timer: NodeJS.Timeout
   #looking = 0
@@ -121,7 +122,21 @@ export class OutstandingTasks implements Disposable {
     if (submission.open > 0) return
     this.#watched.delete(submission.id)
     // The task has ended for good, so nobody reads its payload any more. What is left over expires.
-    if (submission.payloadRef) void this.#options.claims.delete(submission.payloadRef).catch(() => {})
+    if (submission.payloadRef) this.#deletePayload(submission.payloadRef)
+  }
+
+  #deletePayload(ref: PayloadRef): void {
+    const deletion = this.#options.claims.delete(ref).then(
+      () => {},
+      () => {},
+    )
+    this.#deletions.add(deletion)
+    void deletion.then(() => this.#deletions.delete(deletion))
+  }
+
+  /** Resolves when payloads that nobody reads any more are deleted, as far as they could be. */
+  async payloadsDeleted(): Promise<void> {
+    await Promise.all(this.#deletions)
   }
 
   #lookAfterSilent(): void {
