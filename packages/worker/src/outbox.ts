@@ -10,16 +10,18 @@ export interface Reply {
   many: boolean
 }
 
-const KEPT_MS = 15_000
+const KEPT_MS = 10_000
 const KEPT_MESSAGES = 20_000
-const KEPT_BYTES = 32 * 1024 ** 2
+const KEPT_BYTES = 8 * 1024 ** 2
 
-export type Send = (subject: string, data: string) => void
+export type Send = (subject: string, data: Uint8Array | string) => void
+
+const encoder = new TextEncoder()
 
 export class Outbox {
   readonly #send: Send
   readonly #maxBytes: () => number
-  readonly #recent = new Recent<{ subject: string; text: string }>({
+  readonly #recent = new Recent<{ subject: string; data: Uint8Array }>({
     ms: KEPT_MS,
     count: KEPT_MESSAGES,
     bytes: KEPT_BYTES,
@@ -54,12 +56,17 @@ export class Outbox {
   /** Sends what was sent lately once more, to where it went. What was heard before is a late answer, and counted as that. */
   sendAgain(): void {
     this.flush()
-    for (const { subject, text } of this.#recent.take(performance.now())) this.#sendOne(subject, text)
+    for (const { subject, data } of this.#recent.take(performance.now())) this.#sendBytes(subject, data)
   }
 
   #sendOne(subject: string, text: string): void {
-    this.#recent.add({ subject, text }, text.length, performance.now())
-    this.#send(subject, text)
+    this.#sendBytes(subject, encoder.encode(text))
+  }
+
+  /** Kept as bytes: they are what is sent, and the garbage collector does not walk them. */
+  #sendBytes(subject: string, data: Uint8Array): void {
+    this.#recent.add({ subject, data }, data.length, performance.now())
+    this.#send(subject, data)
   }
 
   /** Arrays of at most 200 answers and 256 KiB; a larger answer goes alone. */

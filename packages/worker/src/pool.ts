@@ -292,7 +292,7 @@ class Pool implements RunningPool {
     this.#owned.defer(() => subscription.unsubscribe())
   }
 
-  #publish(subject: string, data: string): void {
+  #publish(subject: string, data: Uint8Array | string): void {
     try {
       this.#nc.publish(subject, data)
     } catch (error) {
