@@ -27,6 +27,7 @@ const urls = z.preprocess(
       : v,
   z.array(z.url({ protocol: /^https?$/ })),
 )
+const address = z.union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
 const sync = z.string().regex(/^(always|[1-9]\d*(ms|s|m))$/, 'must be always, or a duration such as 1s or 2m')
 
 interface Setting<T> {
@@ -78,6 +79,11 @@ export const POOL_SETTINGS = {
 export const OWN_SETTINGS = {
   nats_port: setting<number>(whole(1, 65_535), 4222, 'port of the embedded NATS server'),
   http_port: setting<number>(whole(1, 65_535), 8080, 'port of the gateway'),
+  http_host: setting<string>(
+    address,
+    '127.0.0.1',
+    'address that the gateway listens on; 0.0.0.0: every one of the machine, which a container needs',
+  ),
   data_dir: setting<string>(z.string().min(1), '.poolmesh', 'folder of the embedded NATS server’s files'),
   demo: setting<boolean>(flag, true, 'start the demonstration pools and submit the sample'),
   log_level: setting(

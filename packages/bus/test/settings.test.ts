@@ -81,6 +81,10 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
     good: [['http://127.0.0.1:1/mcp', 'http://127.0.0.1:1/mcp']],
     bad: ['', 'akosha', 'javascript:alert(1)'],
   },
+  POOLMESH_HTTP_HOST: {
+    good: ['127.0.0.1', '0.0.0.0', '::', '::1'].map((address) => [address, address]),
+    bad: ['', 'localhost', '127.0.0.1:8080', '300.0.0.1', '*', 'http://127.0.0.1'],
+  },
   POOLMESH_DATA_DIR: { good: [['/somewhere/else', '/somewhere/else']], bad: [''] },
   POOLMESH_LOG_LEVEL: {
     good: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => [level, level]),
@@ -142,6 +146,7 @@ test('with nothing set, everything has its default, and every default is a value
   expect(settings.poolmesh).toMatchObject({
     nats_port: 4222,
     http_port: 8080,
+    http_host: '127.0.0.1',
     data_dir: '.poolmesh',
     demo: true,
   })

@@ -1,15 +1,16 @@
-// HTTP for people and load balancers, on loopback. It decides nothing: it says what answers on the bus.
+// HTTP for people and load balancers, on loopback unless told otherwise. It decides nothing: it says what answers on the bus.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { requirePort, type StartService, serve } from '@poolmesh/bus'
 import type { ErrorCode } from '@poolmesh/types'
 import { homePage } from './home.ts'
 import { type Readiness, readinessProbe } from './readiness.ts'
 
-const HOST = '127.0.0.1'
-
-/** Serves on `POOLMESH_HTTP_PORT`. @throws PoolmeshError INVALID_SETTING when the port is taken */
+/**
+ * Serves on `POOLMESH_HTTP_HOST` and `POOLMESH_HTTP_PORT`.
+ * @throws PoolmeshError INVALID_SETTING when the port is taken
+ */
 export const startGateway: StartService = async ({ nc, settings, log }) => {
-  const port = settings.poolmesh.http_port
+  const { http_host: host, http_port: port } = settings.poolmesh
   const probe = readinessProbe(nc)
   const server = createServer((request, response) => {
     handle(request, response, probe).catch((error: unknown) => {
@@ -18,10 +19,10 @@ export const startGateway: StartService = async ({ nc, settings, log }) => {
       else response.destroy()
     })
   })
-  await requirePort(port, HOST, 'POOLMESH_HTTP_PORT')
+  await requirePort(port, host, 'POOLMESH_HTTP_PORT')
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, HOST, resolve)
+    server.listen(port, host, resolve)
   })
   const found = await serve(nc, {
     name: 'poolmesh-gateway',
@@ -29,7 +30,7 @@ export const startGateway: StartService = async ({ nc, settings, log }) => {
     log,
     endpoints: [],
   })
-  log.info({ url: `http://${HOST}:${port}` }, 'listening')
+  log.info({ url: `http://${host.includes(':') ? `[${host}]` : host}:${port}` }, 'listening')
   return {
     async [Symbol.asyncDispose]() {
       await found[Symbol.asyncDispose]()

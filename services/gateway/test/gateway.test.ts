@@ -11,9 +11,11 @@ beforeAll(async () => {
 })
 afterAll(() => bus[Symbol.asyncDispose]())
 
-async function gateway(): Promise<{ url: string; settings: Settings } & AsyncDisposable> {
+async function gateway(
+  env: Record<string, string> = {},
+): Promise<{ url: string; settings: Settings } & AsyncDisposable> {
   const http_port = await freePort()
-  const settings = loadSettings({ POOLMESH_HTTP_PORT: String(http_port) })
+  const settings = loadSettings({ POOLMESH_HTTP_PORT: String(http_port), ...env })
   const running = await startGateway({ nc: await bus.connect(), settings, log: silentLogger() })
   return {
     url: `http://127.0.0.1:${http_port}`,
@@ -30,6 +32,15 @@ test('/healthz says that the process is up, whatever the bus does', async () => 
   const response = await fetch(`${it.url}/healthz`)
   expect(response.status).toBe(200)
   expect(await response.json()).toEqual({ status: 'up' })
+})
+
+test('it listens on loopback alone, or on the address that it was given', async () => {
+  await using loopback = await gateway()
+  const { port } = new URL(loopback.url)
+  await expect(fetch(`http://127.0.0.2:${port}/healthz`)).rejects.toThrow()
+  await using everywhere = await gateway({ POOLMESH_HTTP_HOST: '0.0.0.0' })
+  const other = new URL(everywhere.url).port
+  expect((await fetch(`http://127.0.0.2:${other}/healthz`)).status).toBe(200)
 })
 
 test('/readyz names what is missing, and is 200 once registry and executor answer', async () => {
