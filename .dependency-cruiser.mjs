@@ -75,7 +75,7 @@ export default {
     {
       name: 'no-deep-imports-from-outside',
       severity: 'error',
-      from: { path: '^(test|bench)/' },
+      from: { path: '^(test|bench|chaos)/' },
       to: { path: '^(packages|services)/[^/]+/src/', pathNot: '^(packages|services)/[^/]+/src/index\\.ts$' },
     },
     {

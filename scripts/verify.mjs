@@ -4,7 +4,9 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-const folders = ['packages', 'services', 'examples', 'test', 'bench'].filter((name) => existsSync(name))
+const folders = ['packages', 'services', 'examples', 'test', 'bench', 'chaos'].filter((name) =>
+  existsSync(name),
+)
 const CHECKS = [
   ['format and lint', 'biome', ['check', '--error-on-warnings', '--no-errors-on-unmatched']],
   ['strict types', 'tsc', ['--noEmit']],

@@ -1,0 +1,151 @@
+// All the processes of a run: started in order, found by role, and gone at the end however it comes.
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { jetstreamManager } from '@nats-io/jetstream'
+import type { NatsConnection } from '@nats-io/transport-node'
+import { connectBus, DEFAULT_TOPOLOGY, ensureTopology } from '@poolmesh/bus'
+import { BUCKETS, STREAMS } from '@poolmesh/types'
+import type { Role } from '../history/events.ts'
+import type { History } from '../history/writer.ts'
+import type { Victim, Victims } from '../nemesis/nemesis.ts'
+import type { ChaosOptions } from '../options.ts'
+import { type Broker, makeBrokers } from './brokers.ts'
+import type { Managed } from './managed.ts'
+import { makePopulation } from './population.ts'
+
+const RETRY_MS = 300
+const READ_ALL_MS = 120_000
+
+export interface SystemParts {
+  options: ChaosOptions
+  folder: string
+  historyFile: string
+  base: number
+  history: History
+}
+
+export class System implements Victims, AsyncDisposable {
+  readonly #brokers: Broker[]
+  readonly #population: Managed[]
+  readonly #read = Promise.withResolvers<void>()
+  #nc: NatsConnection | null = null
+
+  private constructor(brokers: Broker[], parts: SystemParts) {
+    this.#brokers = brokers
+    this.#population = makePopulation({
+      ...parts,
+      urls: brokers.map(({ url }) => url),
+      onMessage: (_, message) => {
+        if (message === 'read') this.#read.resolve()
+      },
+    })
+    process.once('exit', this.#destroy)
+  }
+
+  static async start(parts: SystemParts): Promise<System> {
+    const system = new System(await makeBrokers(parts.folder, parts.options, parts.history), parts)
+    try {
+      await system.#start(parts.options.cluster ? 3 : 1)
+      return system
+    } catch (error) {
+      await system[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  async #start(replicas: number): Promise<void> {
+    await Promise.all(this.#brokers.map((broker) => broker.start()))
+    this.#nc = await connectBus({ servers: this.#brokers.map(({ url }) => url), name: 'chaos' })
+    const nc = this.#nc
+    // A cluster has to find its leader first.
+    await again(() => ensureTopology(nc, { ...DEFAULT_TOPOLOGY, replicas }))
+    const submitters = this.#population.filter(({ role }) => role === 'submitter')
+    await Promise.all(this.#population.filter((one) => !submitters.includes(one)).map((one) => one.start()))
+    await Promise.all(submitters.map((one) => one.start()))
+  }
+
+  of(role: Role): readonly Victim[] {
+    return role === 'broker' ? this.#brokers : this.#population.filter((one) => one.role === role)
+  }
+
+  counts(): Record<Role, number> {
+    const count = (role: Role): number => this.of(role).length
+    return {
+      broker: count('broker'),
+      executor: count('executor'),
+      distributor: count('distributor'),
+      'health-monitor': count('health-monitor'),
+      registry: count('registry'),
+      'worker-pool': count('worker-pool'),
+      'plain-pool': count('plain-pool'),
+      submitter: count('submitter'),
+    }
+  }
+
+  /** By the lease, and by the id that each executor gives itself and logs when it starts. */
+  async leader(): Promise<Victim | null> {
+    const id = await this.#within(async (nc) => {
+      const message = await (await jetstreamManager(nc, { timeout: 500 })).direct.getMessage(
+        `KV_${BUCKETS.executors}`,
+        { last_by_subj: `$KV.${BUCKETS.executors}.dispatcher` },
+      )
+      return message?.json<{ holder: string | null }>().holder ?? null
+    })
+    if (!id) return null
+    for (const one of this.#population)
+      if (one.role === 'executor' && lastExecutor(await readFile(one.logFile, 'utf8').catch(() => '')) === id)
+        return one
+    return null
+  }
+
+  /** Messages of tasks that are not over; null where the broker does not say. */
+  async left(): Promise<number | null> {
+    return await this.#within(async (nc) => {
+      const jsm = await jetstreamManager(nc, { timeout: 2_000 })
+      return (await jsm.streams.info(STREAMS.tasks)).state.messages
+    })
+  }
+
+  async #within<T>(what: (nc: NatsConnection) => Promise<T>): Promise<T | null> {
+    if (!this.#nc) return null
+    return await what(this.#nc).catch(() => null)
+  }
+
+  stopSubmitting(): void {
+    for (const one of this.#population) if (one.role === 'submitter') one.send('stop')
+  }
+
+  /** The reader reads everything that is stored once more. @returns false when it did not come to an end */
+  async readAll(): Promise<boolean> {
+    this.#population.find(({ role }) => role === 'reader')?.send('read-all')
+    const late = sleep(READ_ALL_MS, false, { ref: false })
+    return await Promise.race([this.#read.promise.then(() => true), late])
+  }
+
+  readonly #destroy = (): void => {
+    for (const one of [...this.#population, ...this.#brokers]) one.destroy()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#nc?.close().catch(() => {})
+    await Promise.all(this.#population.map((one) => one.kill('SIGKILL')))
+    await Promise.all(this.#brokers.map((one) => one.kill('SIGKILL')))
+    process.off('exit', this.#destroy)
+  }
+}
+
+/** Of the process that logs there now: each says its own when it starts. */
+const lastExecutor = (log: string): string | undefined =>
+  [...log.matchAll(/"executor":"([^"]+)"/g)].at(-1)?.[1]
+
+async function again(what: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await what()
+      return
+    } catch (error) {
+      if (tries === 100) throw error
+      await sleep(RETRY_MS)
+    }
+  }
+}
