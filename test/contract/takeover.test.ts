@@ -198,6 +198,22 @@ test('one that was paused finds out that another dispatches, and nothing is done
   expect([pool.received.length, pool.peak]).toEqual([6, 3])
 })
 
+test('one that was paused does not say of a task that has ended meanwhile that it has not', async () => {
+  await using pool = await holding(2)
+  const ids = await submit(pool.task, 4)
+  await until(() => pool.running === 2)
+  const { id, process } = await current()
+  process.child.kill('SIGSTOP')
+  await until(async () => ![id, null].includes(await dispatcher()), 'another to take over')
+  pool.open()
+  await until(() => ids.every((one) => stranger().resultsOf(one).length === 1), 'all to end')
+  // Any executor may be asked: some of these questions wait at the one that is paused.
+  const asked = ids.flatMap((one) => [...'1234567890'].map(() => stranger().status(one)))
+  await stranger().nc.flush()
+  process.child.kill('SIGCONT')
+  for (const { status } of await Promise.all(asked)) expect(status).toBe('completed')
+})
+
 test('one that is told to stop hands over what runs', async () => {
   await using pool = await holding(4)
   const other = await worker(4)

@@ -146,7 +146,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       defaultStrategy,
       log,
     }
-    own = answerForOwn(nc, engine)
+    own = answerForOwn(nc, engine, mayAct)
     tenure = await Tenure.begin(nc, parts)
     runLog.tellAll()
     schedule()
@@ -179,7 +179,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     }),
   )
 
-  const questions = await Questions.open(nc, { engine, stored, publisher, defaultStrategy })
+  const questions = await Questions.open(nc, { engine, stored, publisher, defaultStrategy, mayAct })
   const stats = owned.use(await ExecutorStats.open(nc, id, engine))
   owned.use(await serveQuestions(nc, questions, stats, log))
   const intake = owned.use(new Intake(nc, { publisher, rejections, defaultStrategy }))

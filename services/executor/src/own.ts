@@ -6,11 +6,16 @@ import { INTERNAL, isId, isJsonObject } from '@poolmesh/types'
 import type { Held } from './held.ts'
 import { explainEntry, statusOfEntry } from './questions.ts'
 
-export function answerForOwn(nc: NatsConnection, engine: TaskEngine<Held>): Disposable {
+/** @param mayAct one that was paused says nothing: another may have its tasks, and answers */
+export function answerForOwn(
+  nc: NatsConnection,
+  engine: TaskEngine<Held>,
+  mayAct: () => boolean,
+): Disposable {
   const answer = (subject: string, reply: (taskId: string, request: Record<string, unknown>) => unknown) =>
     nc.subscribe(subject, {
       callback: (error, message) => {
-        if (!error) void respond(message, reply)
+        if (!error && mayAct()) void respond(message, reply)
       },
     })
   const subscriptions = [
@@ -29,7 +34,7 @@ export function answerForOwn(nc: NatsConnection, engine: TaskEngine<Held>): Disp
     }),
     nc.subscribe(INTERNAL.askWanted, {
       callback: (error, message) => {
-        if (!error) message.respond(JSON.stringify({ unwanted: unwanted(engine, message) }))
+        if (!error && mayAct()) message.respond(JSON.stringify({ unwanted: unwanted(engine, message) }))
       },
     }),
   ]

@@ -85,6 +85,7 @@ export class Questions {
   readonly #stored: StoredTasks
   readonly #publisher: Publisher
   readonly #defaultStrategy: RoutingStrategy
+  readonly #mayAct: () => boolean
 
   private constructor(nc: NatsConnection, jsm: JetStreamManager, parts: QuestionParts) {
     this.#nc = nc
@@ -93,6 +94,7 @@ export class Questions {
     this.#stored = parts.stored
     this.#publisher = parts.publisher
     this.#defaultStrategy = parts.defaultStrategy
+    this.#mayAct = parts.mayAct
   }
 
   static async open(nc: NatsConnection, parts: QuestionParts): Promise<Questions> {
@@ -100,7 +102,7 @@ export class Questions {
   }
 
   async status(taskId: string): Promise<TaskStatusReply> {
-    const held = this.#engine.find(taskId)
+    const held = this.#held(taskId)
     if (held && held.state !== 'settled') return statusOfEntry(held)
     return await this.#look(taskId, async (submission) => {
       const answer = await this.#ask<TaskStatusReply>(ASK.status, submission, { task_id: taskId })
@@ -115,6 +117,11 @@ export class Questions {
         finished_at: null,
       }
     })
+  }
+
+  /** What an executor holds that was paused may have ended meanwhile, under another that took over. */
+  #held(taskId: string): Entry | undefined {
+    return this.#mayAct() ? this.#engine.find(taskId) : undefined
   }
 
   /** The stored result; for a task that has not ended, its status. */
@@ -141,7 +148,7 @@ export class Questions {
   async explain(request: Record<string, unknown>): Promise<ExplainReply> {
     if ('task_type' in request || 'payload' in request) return this.#explainNew(request)
     const taskId = request['task_id'] as string
-    const held = this.#engine.find(taskId)
+    const held = this.#held(taskId)
     if (held) return explainEntry(held, this.#engine.table)
     const ended = (status: TaskStatusReply, strategy: RoutingStrategy): ExplainReply => ({
       task_id: taskId,
@@ -261,6 +268,8 @@ export interface QuestionParts {
   stored: StoredTasks
   publisher: Publisher
   defaultStrategy: RoutingStrategy
+  /** Whether we dispatch. */
+  mayAct(): boolean
 }
 
 const submittedAt = (submission: StoredSubmission): string => {
