@@ -40,7 +40,7 @@ async function perform(
     const left = await system.left()
     const at = ((performance.now() - begun) / 1_000).toFixed(0)
     say(
-      `  ${at} s: ${left ?? '?'} messages of tasks, history ${Math.round((await sizeOf(historyFile)) / 1e6)} MB`,
+      `  ${at} s: ${left?.messages ?? '?'} messages of tasks, history ${Math.round((await sizeOf(historyFile)) / 1e6)} MB`,
     )
   }, 15_000)
   const full = new AbortController()
@@ -75,15 +75,15 @@ async function drain(system: System, history: History, signal: AbortSignal): Pro
   system.stopSubmitting()
   for (;;) {
     await sleep(250, undefined, { signal })
-    const left = await system.left()
-    if (left === 0) {
-      history.write({ e: 'drained' })
+    const left = await system.left(true)
+    if (left?.open === 0) {
+      history.write({ e: 'drained', messages: left.messages })
       // What was stored last is read too.
       await sleep(2_000, undefined, { signal })
       return
     }
     if (performance.now() < end) continue
-    history.write({ e: 'left', messages: left ?? -1 })
+    history.write({ e: 'left', messages: left?.messages ?? -1, open: left?.open ?? -1 })
     return
   }
 }

@@ -7,6 +7,8 @@ import { Statistics } from './statistics.ts'
 
 /** Kept to be shown; all are counted. */
 const SHOWN_PER_RULE = 10
+/** From the last fault to the last result. */
+const DRAIN_MS = 60_000
 
 type Of<E extends Event['e']> = Written & { e: E }
 
@@ -85,7 +87,7 @@ export class Checker {
         if (event.ok) this.recovery.answered(event.role, event.from, event.t)
         break
       case 'left':
-        this.#violation('not-drained', `${event.messages} messages of tasks were left`, event.t)
+        this.#violation('not-drained', `${event.open} messages had tasks without a result`, event.t)
         break
     }
   }
@@ -158,6 +160,7 @@ export class Checker {
       return
     }
     if (task.ackedAt !== null) this.statistics.inFlight(-1, at)
+    this.statistics.lastResultAt = at
     task.result = line
     task.seenAt = at
     if (status === 'completed') this.recovery.completed(task, pool, at)
@@ -176,6 +179,9 @@ export class Checker {
     const at = this.#lastAt
     if (this.#readAll === null)
       this.#violation('unseen-result', 'the history ends before all was read once more', at)
+    const { calmAt, lastResultAt } = this.statistics
+    if (calmAt === null || lastResultAt > calmAt + DRAIN_MS)
+      this.#violation('not-drained', `the last result came at ${seconds(lastResultAt)}`, lastResultAt)
     for (const task of this.tasks.values()) this.#judge(task, at)
   }
 

@@ -23,7 +23,8 @@ interface Open {
 export interface RecoveryRow {
   kind: string
   count: number
-  recovered: number[]
+  /** Milliseconds, and when the fault was. */
+  recovered: { ms: number; at: number }[]
   never: number
   longestDownMs: number
 }
@@ -80,7 +81,7 @@ export class Recovery {
 
   #close(fault: Open, at: number): void {
     this.#open.delete(fault)
-    this.#rows.get(fault.kind)?.recovered.push(at - fault.at)
+    this.#rows.get(fault.kind)?.recovered.push({ ms: at - fault.at, at: fault.at })
   }
 
   rows(): RecoveryRow[] {

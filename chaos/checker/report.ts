@@ -16,8 +16,13 @@ const KINDS: Record<Task['kind'], string> = {
 const STATUSES = ['completed', 'failed', 'timeout', 'cancelled'] as const
 
 const seconds = (ms: number): string => (ms / 1_000).toFixed(2)
-const middle = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+function middle(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const half = sorted.length / 2
+  return sorted.length % 2 === 1
+    ? (sorted[Math.floor(half)] as number)
+    : ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2
+}
 
 export function report(checker: Checker): string {
   const parts = [
@@ -41,9 +46,7 @@ function head({ head, statistics, tasks }: Checker): string {
   }
   const faults = [...s.faults.values()].reduce((sum, count) => sum + count, 0)
   const drained =
-    s.calmAt !== null && s.drainedAt !== null
-      ? `${seconds(s.drainedAt - s.calmAt)} s after the last fault`
-      : 'never'
+    s.calmAt === null ? '-' : `the last result ${seconds(s.lastResultAt - s.calmAt)} s after the last fault`
   const inFlight =
     s.samples.length > 0 ? `${whole(middle(s.samples))} (least ${whole(Math.min(...s.samples))})` : '-'
   const shown = (counts: Map<string, number>): string =>
@@ -54,7 +57,7 @@ function head({ head, statistics, tasks }: Checker): string {
     `tasks acknowledged    ${whole(acknowledged)} in ${whole(s.messages)} messages; ${whole(s.refused)} publishes refused as there already`,
     `results               ${whole(results)}, one a task; ${whole(s.redelivered)} messages delivered again to the reader`,
     `in flight             ${inFlight}`,
-    `drained               ${drained}`,
+    `drained               ${drained}; ${s.unacknowledged} messages of ended tasks left to be acknowledged again`,
     `asked                 ${whole(s.statuses)} times for a status, ${whole(s.cancels)} times to cancel`,
     `submissions given up  ${shown(s.failures)}`,
     `ended by themselves   ${shown(s.exits)}`,
@@ -106,17 +109,28 @@ function pools({ slots }: Checker): string {
 }
 
 function recovery({ recovery }: Checker): string {
-  const rows = recovery
-    .rows()
-    .map(({ kind, count, recovered, never, longestDownMs }) => [
+  const rows = recovery.rows().map(({ kind, count, recovered, never, longestDownMs }) => {
+    const longest = recovered.toSorted((a, b) => b.ms - a.ms)[0]
+    return [
       kind,
       count,
       seconds(longestDownMs),
-      recovered.length > 0 ? seconds(middle(recovered)) : '-',
-      recovered.length > 0 ? seconds(Math.max(...recovered)) : '-',
+      longest ? seconds(middle(recovered.map(({ ms }) => ms))) : '-',
+      longest ? seconds(longest.ms) : '-',
+      longest ? seconds(longest.at) : '-',
       never,
-    ])
-  return table(['recovery from (s)', 'faults', 'longest down', 'median', 'longest', 'not seen'], rows)
+    ]
+  })
+  const titles = [
+    'recovery from (s)',
+    'faults',
+    'longest down',
+    'median',
+    'longest',
+    'of the fault at',
+    'not seen',
+  ]
+  return table(titles, rows)
 }
 
 function verdict({ counts, violations }: Checker): string {

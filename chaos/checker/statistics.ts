@@ -1,6 +1,9 @@
 // Counts that are shown and not judged.
 import type { Written } from '../history/events.ts'
 
+/** By then the submitters have filled their windows. */
+const FIRST_SAMPLE_MS = 20_000
+
 export class Statistics {
   /** Begun runs that had the number of an earlier run of the same task. */
   sameNumber = 0
@@ -14,12 +17,13 @@ export class Statistics {
   statuses = 0
   cancels = 0
   calmAt: number | null = null
-  drainedAt: number | null = null
+  lastResultAt = 0
+  unacknowledged = 0
   endAt = 0
   #inFlight = 0
   /** Tasks in flight, once a second. */
   readonly samples: number[] = []
-  #nextSample = 5_000
+  #nextSample = FIRST_SAMPLE_MS
 
   take(event: Written): void {
     this.lines++
@@ -34,7 +38,7 @@ export class Statistics {
     else if (event.e === 'gone' && !event.asked)
       add(this.exits, `${event.name.replace(/\d+$/, '')}: ${event.how}`)
     else if (event.e === 'calm') this.calmAt = event.t
-    else if (event.e === 'drained') this.drainedAt = event.t
+    else if (event.e === 'drained') this.unacknowledged = event.messages
   }
 
   /** One more acknowledged task, or one less. */

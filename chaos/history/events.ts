@@ -69,9 +69,10 @@ export type Event =
   | { e: 'repaired'; n: number }
   /** The last fault is repaired. */
   | { e: 'calm' }
-  | { e: 'drained' }
-  /** So many messages of tasks were left at the end of the time for draining. */
-  | { e: 'left'; messages: number }
+  /** Every task has a result; `messages`: so many are left to be acknowledged once more. */
+  | { e: 'drained'; messages: number }
+  /** At the end of the time for draining: messages, and those of them that have tasks without a result. */
+  | { e: 'left'; messages: number; open: number }
   | { e: 'note'; text: string }
 
 export type Written = Event & { t: number }

@@ -4,7 +4,7 @@ import type { Kind } from '../history/events.ts'
 import type { Random } from '../nemesis/random.ts'
 import { POOLS } from '../system/population.ts'
 
-const KINDS: Record<Exclude<Kind, 'c' | 'o'>, number> = { s: 80, l: 7, f: 4, r: 9 }
+const KINDS: Record<Exclude<Kind, 'c' | 'o'>, number> = { s: 82, l: 5, f: 4, r: 9 }
 const STRATEGIES: Record<RoutingStrategy, number> = {
   least_loaded: 4,
   round_robin: 2,

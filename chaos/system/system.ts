@@ -4,12 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { connectBus, DEFAULT_TOPOLOGY, ensureTopology } from '@poolmesh/bus'
-import { BUCKETS, STREAMS } from '@poolmesh/types'
+import { BUCKETS } from '@poolmesh/types'
 import type { Role } from '../history/events.ts'
 import type { History } from '../history/writer.ts'
 import type { Victim, Victims } from '../nemesis/nemesis.ts'
 import type { ChaosOptions } from '../options.ts'
 import { type Broker, makeBrokers } from './brokers.ts'
+import { type Left, whatIsLeft } from './left.ts'
 import type { Managed } from './managed.ts'
 import { makePopulation } from './population.ts'
 
@@ -98,12 +99,9 @@ export class System implements Victims, AsyncDisposable {
     return null
   }
 
-  /** Messages of tasks that are not over; null where the broker does not say. */
-  async left(): Promise<number | null> {
-    return await this.#within(async (nc) => {
-      const jsm = await jetstreamManager(nc, { timeout: 2_000 })
-      return (await jsm.streams.info(STREAMS.tasks)).state.messages
-    })
+  /** Messages of tasks; null where the broker does not say. */
+  async left(lookInto = false): Promise<Left | null> {
+    return await this.#within((nc) => whatIsLeft(nc, lookInto))
   }
 
   async #within<T>(what: (nc: NatsConnection) => Promise<T>): Promise<T | null> {
