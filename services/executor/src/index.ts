@@ -10,6 +10,7 @@ import {
   Publisher,
   type ServiceContext,
   type StartService,
+  type StoredPool,
   StoredTasks,
 } from '@poolmesh/bus'
 import { Lease, PoolTable, TaskEngine } from '@poolmesh/core'
@@ -104,8 +105,13 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   const adapter = owned.use(new NatsAdapter(nc, engine, claims, log))
   owned.defer(() => storage.stop())
   const draining: DrainingPools = new Map()
+  const review = owned.use(new Review({ engine, adapter, mayAct, log }))
+  const replaced = (pool: StoredPool): void => {
+    if (tenure === null) runLog.replaced(pool.name)
+    else void review.replaced(pool)
+  }
   owned.use(
-    await followPools(nc, poolListener(engine, draining, log), (subject) =>
+    await followPools(nc, poolListener(engine, draining, log, replaced), (subject) =>
       log.warn({ subject }, 'not readable, ignored'),
     ),
   )
@@ -119,7 +125,6 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       onFollower: () => runLog.tellAll(),
     }),
   )
-  const review = owned.use(new Review({ engine, adapter, mayAct, log }))
   const jsm = await jetstreamManager(nc)
   const rejections = new Rejections(publisher, stored, log)
 

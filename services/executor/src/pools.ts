@@ -1,13 +1,32 @@
 // Brings what is known of pools into the routing table: registrations, health, heartbeats.
 import type { PoolListener, StoredHealth, StoredPool } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
+import { isJsonObject } from '@poolmesh/types'
 import type { Logger } from 'pino'
 import type { Held } from './held.ts'
 
 /** Draining pools, with the time of the registration that drains. */
 export type DrainingPools = Map<string, string>
 
-export function poolListener(engine: TaskEngine<Held>, draining: DrainingPools, log: Logger): PoolListener {
+/** Of the worker package: a process has one, and says it whenever it registers. */
+const instanceOf = ({ metadata }: StoredPool): unknown =>
+  isJsonObject(metadata['poolmesh']) ? metadata['poolmesh']['instance'] : undefined
+
+/** Whether a registration comes from a process that does not run what the one before ran. */
+function isReplaced(before: StoredPool | undefined, pool: StoredPool): boolean {
+  if (!before || before.registered_at === pool.registered_at || pool.pool_type !== 'nats') return false
+  const instance = instanceOf(pool)
+  // One that only subscribes says what it runs, and a process that has just begun runs nothing.
+  return instance === undefined ? pool.current_workers === 0 : instance !== instanceOf(before)
+}
+
+/** @param replaced another process has the pool's name now */
+export function poolListener(
+  engine: TaskEngine<Held>,
+  draining: DrainingPools,
+  log: Logger,
+  replaced: (pool: StoredPool) => void,
+): PoolListener {
   const { table } = engine
   const registrations = new Map<string, StoredPool>()
   const verdicts = new Map<string, StoredHealth>()
@@ -26,12 +45,14 @@ export function poolListener(engine: TaskEngine<Held>, draining: DrainingPools, 
 
   return {
     upserted(pool) {
+      const before = registrations.get(pool.name)
       registrations.set(pool.name, pool)
       if (pool.draining) draining.set(pool.name, pool.registered_at)
       else draining.delete(pool.name)
       table.upsert(pool, { draining: pool.draining === true })
       engine.suspensions.clear(pool.name)
       apply(pool.name)
+      if (isReplaced(before, pool)) replaced(pool)
     },
     removed(name) {
       registrations.delete(name)

@@ -4,6 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import type { PoolAdapter } from '@poolmesh/adapters'
 import type { Logger } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
+import type { PoolDescriptor } from '@poolmesh/types'
 import type { Held } from './held.ts'
 
 /** Pools have to find the server again too, and may say their answers once more. */
@@ -34,6 +35,19 @@ export class Review implements Disposable {
       void this.#look(before)
     }, SETTLE_MS)
     this.#timers.add(timer)
+  }
+
+  /** Another process has the pool's name: what it does not say to run was lost with the one before. */
+  async replaced(pool: PoolDescriptor): Promise<void> {
+    const { engine, adapter, mayAct, log } = this.#parts
+    const before = Date.now()
+    if (!mayAct() || !engine.table.get(pool.name)?.running) return
+    const told = adapter.canTell(pool) ? (await adapter.running([pool], ASK_MS)).get(pool.name) : null
+    // A pool that does not answer will be noticed by its heartbeats.
+    if (told === undefined || !mayAct()) return
+    const runs = told && new Set(told.map((run) => `${run.taskId}/${run.attempt}`))
+    log.info({ pool_name: pool.name }, 'registered anew, what ran there is lost')
+    engine.poolReplaced(pool.name, before, runs)
   }
 
   async #look(before: number): Promise<void> {

@@ -35,6 +35,8 @@ export class RunLog implements Disposable {
   readonly #stops = new DisposableStack()
   /** Our own, while we dispatch; the dispatcher's, as we hear it, while we stand by. */
   readonly #runs = new Map<string, Line>()
+  /** Of those, runs whose pool is another process by now. */
+  readonly #doubtful = new Set<string>()
   #began: Line[] = []
   #freed: string[] = []
   /** Whom we follow; null where something may have been missed. */
@@ -135,15 +137,23 @@ export class RunLog implements Disposable {
     if (typeof executor !== 'string' || !Array.isArray(began) || !Array.isArray(freed)) return
     if (all === true) {
       this.#following = executor
-      this.#runs.clear()
+      this.#clear()
     }
     if (this.#following !== executor) return
     for (const line of began as Line[]) this.#runs.set(keyOf(line[0], line[2]), line)
-    for (const key of freed as string[]) this.#runs.delete(key)
+    for (const key of freed as string[]) {
+      this.#runs.delete(key)
+      this.#doubtful.delete(key)
+    }
   }
 
   get following(): string | null {
     return this.#following
+  }
+
+  /** Another process has that pool's name: its predecessor's runs may never be answered. */
+  replaced(pool: string): void {
+    for (const [key, line] of this.#runs) if (line[1] === pool) this.#doubtful.add(key)
   }
 
   /** Whether another that stands by knows that executor's runs, and we do not. */
@@ -158,7 +168,12 @@ export class RunLog implements Disposable {
   /** Something may have been missed. */
   doubt(): void {
     this.#following = null
+    this.#clear()
+  }
+
+  #clear(): void {
     this.#runs.clear()
+    this.#doubtful.clear()
   }
 
   // Between the two
@@ -173,14 +188,14 @@ export class RunLog implements Disposable {
       adoption.run(taskId, { pool, attempt, startedAt, certain: false })
     for (const [taskId, past] of written.pasts) adoption.past(taskId, past)
     if (this.#following !== null)
-      for (const [taskId, pool, attempt, startedAt] of this.#runs.values())
-        adoption.run(taskId, { pool, attempt, startedAt, certain: true })
+      for (const [key, [taskId, pool, attempt, startedAt]] of this.#runs)
+        adoption.run(taskId, { pool, attempt, startedAt, certain: !this.#doubtful.has(key) })
     this.reset()
   }
 
   /** We dispatch from now on, or no longer. */
   reset(): void {
-    this.#runs.clear()
+    this.#clear()
     this.#began = []
     this.#freed = []
     this.#following = null

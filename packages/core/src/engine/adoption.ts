@@ -15,6 +15,8 @@ export interface KnownRun {
 /** What has happened to a task that is not over. */
 export interface Past {
   runs: number
+  /** The run of that number, and all before it, were dealt with: an answer of theirs can complete the task and nothing else. */
+  over: number
   attempts: number
   losses: number
   history: Entry['history']

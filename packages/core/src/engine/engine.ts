@@ -235,7 +235,8 @@ export class TaskEngine<Handle> {
   /** @returns whether the task needs no dispatch: it runs, or has ended */
   #adopt(entry: Entry, { run, answers, past }: Known): boolean {
     if (past) {
-      Object.assign(entry, past)
+      const { runs, attempts, losses, history } = past
+      Object.assign(entry, { runs, attempts, losses, history })
       this.#scarred.add(entry)
     }
     // Its first run may have been under way and is not known of: the number must grow all the same.
@@ -248,20 +249,25 @@ export class TaskEngine<Handle> {
       this.#end(entry, endedWith(entry, { pool: { name: pool }, startedAt }, answer.answer, undefined, now))
       return true
     }
-    const early = answers.find(({ attempt }) => attempt === entry.runs)
+    // I4: what was dealt with before counts no second time.
+    const over = past?.over ?? 0
+    const early = entry.runs > over ? answers.find(({ attempt }) => attempt === entry.runs) : undefined
+    // A pool says that when it was told to stop, and nobody may know any more why it was told. Whoever wanted the task
+    // cancelled has had no answer, so it may run again.
+    if (early?.answer.kind === 'answer' && early.answer.answer.status === 'cancelled') return false
     const begun = early ?? run
     if (!begun) return false
     const pool = this.table.get(begun.pool)
     if (pool && (early || pool.health !== 'unavailable')) {
       const current = this.#begin(entry, pool, begun.attempt, startedAt)
       if (early) this.#answered(entry, current, early.answer)
-      else if (run?.certain === false) {
+      else if (run?.certain === false || begun.attempt <= over) {
         this.#abandon(current, 'it is tried again, since its answer may be lost')
         return false
       }
       return true
     }
-    if (!early) this.#lose(entry, begun.pool, null)
+    if (!early && begun.attempt > over) this.#lose(entry, begun.pool, null)
     return entry.state === 'settled'
   }
 
@@ -276,8 +282,8 @@ export class TaskEngine<Handle> {
 
   /** What the next owner has to know of tasks that are not over. */
   *pasts(): IterableIterator<[taskId: string, past: Past]> {
-    for (const { task, runs, attempts, losses, history } of this.#scarred)
-      yield [task.task_id, { runs, attempts, losses, history }]
+    for (const { task, run, runs, attempts, losses, history } of this.#scarred)
+      yield [task.task_id, { runs, over: run ? runs - 1 : runs, attempts, losses, history }]
   }
 
   /** Another owner goes on with everything: all is forgotten, nobody is told, and what runs goes on. */
@@ -544,6 +550,28 @@ export class TaskEngine<Handle> {
     }
   }
 
+  /**
+   * The pool was registered anew, by a process that knows nothing of what another of that name ran: that is lost.
+   * @param before runs that began then or later are left alone (ms since the epoch)
+   * @param runs what it says that it runs, `<task id>/<attempt>`; null: it cannot say, so the slots stay taken for the grace,
+   *   and nobody is told to stop, since it may be the same process after all
+   */
+  poolReplaced(pool: string, before: number, runs: ReadonlySet<string> | null): void {
+    for (const run of [...(this.#runs.get(pool) ?? [])]) {
+      const { entry } = run
+      if (run.startedAt >= before || runs?.has(`${entry.task.task_id}/${run.attempt}`)) continue
+      if (run.abandoned) {
+        if (runs) this.#free(run)
+        continue
+      }
+      if (runs) this.#free(run)
+      else this.#abandon(run, null)
+      entry.run = null
+      this.#lose(entry, pool, run)
+      if (entry.state !== 'settled') this.#waitAgain(entry)
+    }
+  }
+
   #again(entry: Entry, run: Run, reason: ErrorCode): void {
     this.#remember(entry, run.pool.name, reason)
     this.#waitAgain(entry)
@@ -609,8 +637,11 @@ export class TaskEngine<Handle> {
     this.#ports.freed(run)
   }
 
-  /** Gives the run up and tells the pool; the slot stays taken until the pool answers or the grace is over (I3). */
-  #abandon(run: Run, reason: string): void {
+  /**
+   * Gives the run up and tells the pool; the slot stays taken until the pool answers or the grace is over (I3).
+   * @param reason null: the pool is not told
+   */
+  #abandon(run: Run, reason: string | null): void {
     if (run.abandoned) return
     run.abandoned = true
     run.entry.run = null
@@ -618,7 +649,7 @@ export class TaskEngine<Handle> {
     this.#abandoned.set(`${run.entry.task.task_id}/${run.attempt}`, run)
     const grace = Math.min(GRACE_MAX_MS, Math.max(GRACE_MIN_MS, run.entry.task.timeout * 1000))
     this.#wheel.set(run, this.#options.now() + grace)
-    this.#ports.cancel(run.pool.name, run.entry.task.task_id, reason)
+    if (reason !== null) this.#ports.cancel(run.pool.name, run.entry.task.task_id, reason)
   }
 
   // ---- outcomes and their storage ------------------------------------------------------------------------------
