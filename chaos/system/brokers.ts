@@ -46,7 +46,9 @@ class Broker implements Victim {
         void server.died.then((how) => {
           this.#history.write({ e: 'gone', name, pid: server.pid, how, asked: false })
           this.#server = null
-          void this.start()
+          this.start().catch((error: Error) =>
+            this.#history.write({ e: 'note', text: `${name}: ${error.message}` }),
+          )
         })
         return
       } catch (error) {
