@@ -116,6 +116,27 @@ describe('the executor that dispatches is killed', () => {
     expect(pool.peak).toBe(5)
   })
 
+  test('and so is the one that took over from it: runs in a plain pool still go on', async () => {
+    await using pool = await holding(5)
+    const ids = await submit(pool.task, 12)
+    await until(() => pool.running === 5)
+    const standby = await stranger().listen<{ following: string | null }>('poolmesh.standby')
+    const followed = (id: string) => until(() => standby.some(({ following }) => following === id))
+    const { id: first } = await current()
+    await followed(first)
+    await kill(first)
+    const { id: second } = await current()
+    await followed(second)
+    await kill(second)
+    await current()
+    await until(async () => (await stranger().status(ids[0] as string))['status'] === 'running')
+    expect(pool.received).toHaveLength(5)
+    pool.open()
+    await allCompletedOnce(ids)
+    expect(new Set(pool.ids()).size).toBe(pool.received.length)
+    expect(pool.peak).toBe(5)
+  })
+
   test('runs in a pool of the worker package go on, and each is begun once', async () => {
     const pool = await worker(5)
     const ids = await submit(pool.task, 12)

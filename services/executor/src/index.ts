@@ -86,6 +86,9 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
         if (!adapter.canTell(run.pool.descriptor)) runLog.began(run)
         adapter.add(run)
       },
+      adopted: (run) => {
+        if (!adapter.canTell(run.pool.descriptor)) runLog.began(run)
+      },
       freed: (run) => runLog.freed(run),
       cancel: (pool, taskId, reason) => adapter.cancel(pool, taskId, reason),
       append: (batch, results) => storage.append(batch, results),

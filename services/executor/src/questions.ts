@@ -248,6 +248,8 @@ export class Questions {
     const text = JSON.stringify(alone ? result : [result])
     const outcome = await this.#publisher.store(subject, text, h)
     if (outcome.kind === 'stored') {
+      // Whoever dispatches may have looked for a result a moment before, and holds it by now.
+      await this.#ask(ASK.cancel, submission, { task_id: taskId }, CANCEL_MS)
       if (alone)
         await this.#jsm.streams.deleteMessage(STREAMS.tasks, submission.sequence, false).catch(() => false)
       const notify = submission.headers?.get(HEADERS.notify)

@@ -37,6 +37,8 @@ export class RunLog implements Disposable {
   readonly #runs = new Map<string, Line>()
   /** Of those, runs whose pool is another process by now. */
   readonly #doubtful = new Set<string>()
+  /** A predecessor's, until all that it had in flight has come in: whoever takes over from us meanwhile has to know them. */
+  readonly #recalled = new Map<string, Line>()
   #began: Line[] = []
   #freed: string[] = []
   /** Whom we follow; null where something may have been missed. */
@@ -79,8 +81,15 @@ export class RunLog implements Disposable {
     const { task_id } = entry.task
     const line: Line = [task_id, pool.name, attempt, startedAt]
     this.#runs.set(keyOf(task_id, attempt), line)
+    this.#recalled.delete(keyOf(task_id, attempt))
     this.#began.push(line)
     this.#dirty = true
+  }
+
+  /** What a predecessor had in flight has come in: runs that no task asked for are nobody's. */
+  recovered(): void {
+    this.#freed.push(...this.#recalled.keys())
+    this.#recalled.clear()
   }
 
   freed({ entry, attempt }: Run): void {
@@ -105,7 +114,7 @@ export class RunLog implements Disposable {
   /** All of it, for an executor that has just begun to stand by. */
   tellAll(): void {
     this.tell(false)
-    const began = [...this.#runs.values()].slice(-MAX_RUNS)
+    const began = [...this.#recalled.values(), ...this.#runs.values()].slice(-MAX_RUNS)
     this.#nc.publish(INTERNAL.runs, JSON.stringify({ executor: this.#id, all: true, began, freed: [] }))
   }
 
@@ -114,8 +123,9 @@ export class RunLog implements Disposable {
     const pasts = [...engine.pasts()].slice(0, MAX_PASTS)
     if (!this.#dirty && pasts.length === 0) return
     const old = Date.now() - LEAST_AGE_MS
-    const runs = [...this.#runs.values()].filter(([, , , startedAt]) => startedAt <= old).slice(0, MAX_RUNS)
-    this.#dirty = pasts.length > 0 || runs.length < this.#runs.size
+    const all = [...this.#recalled.values(), ...this.#runs.values()]
+    const runs = all.filter(([, , , startedAt]) => startedAt <= old).slice(0, MAX_RUNS)
+    this.#dirty = pasts.length > 0 || runs.length < all.length || this.#recalled.size > 0
     let text = JSON.stringify({ runs, pasts } satisfies Written)
     if (text.length > maxPayload(this.#nc) / 2) text = JSON.stringify({ runs, pasts: [] } satisfies Written)
     this.#publisher.publish(`$KV.${BUCKETS.executors}.${KEY}`, text, headers(), (outcome) => {
@@ -173,6 +183,7 @@ export class RunLog implements Disposable {
 
   #clear(): void {
     this.#runs.clear()
+    this.#recalled.clear()
     this.#doubtful.clear()
   }
 
@@ -190,7 +201,9 @@ export class RunLog implements Disposable {
     if (this.#following !== null)
       for (const [key, [taskId, pool, attempt, startedAt]] of this.#runs)
         adoption.run(taskId, { pool, attempt, startedAt, certain: !this.#doubtful.has(key) })
+    const followed = this.#following === null ? [] : [...this.#runs]
     this.reset()
+    for (const [key, line] of followed) this.#recalled.set(key, line)
   }
 
   /** We dispatch from now on, or no longer. */

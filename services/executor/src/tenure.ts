@@ -60,6 +60,7 @@ export class Tenure implements AsyncDisposable {
       const recovered = (): void => {
         clearTimeout(tenure.#timer)
         engine.recovered()
+        runLog.recovered()
       }
       tenure.#timer = setTimeout(recovered, RECOVER_MS)
       tenure.#takeUp = new TakeUp(nc, { ...parts, lanes, onRecovered: recovered })

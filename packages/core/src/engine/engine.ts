@@ -42,6 +42,8 @@ export interface EngineOptions {
 export interface EnginePorts<Handle> {
   /** Sends the run to its pool. */
   dispatch(run: Run): void
+  /** A run of an earlier owner is ours now. */
+  adopted?(run: Run): void
   /** Tells the pool to stop a task if it can. */
   cancel(pool: string, taskId: string, reason: string): void
   /**
@@ -260,9 +262,11 @@ export class TaskEngine<Handle> {
     const pool = this.table.get(begun.pool)
     if (pool && (early || pool.health !== 'unavailable')) {
       const current = this.#begin(entry, pool, begun.attempt, startedAt)
+      this.#ports.adopted?.(current)
       if (early) this.#answered(entry, current, early.answer)
       else if (run?.certain === false || begun.attempt <= over) {
         this.#abandon(current, 'it is tried again, since its answer may be lost')
+        this.#scarred.add(entry)
         return false
       }
       return true
