@@ -51,6 +51,9 @@ export class Checker {
       case 'told':
         this.#ended(this.tasks.of(event.id), event.s, event.t, 'told-otherwise')
         break
+      case 'cancel':
+        this.tasks.of(event.id).cancelAsked = true
+        break
       case 'cancelled':
         this.#cancelled(event)
         break
@@ -214,12 +217,13 @@ export class Checker {
 }
 
 /** Five pools lost under a task end it, whatever it is: here that is bad luck and no poison. */
-function isMeant({ kind, cancelAnswer }: Task, [, status, , , reason]: ResultLine): boolean {
+function isMeant(task: Task, [, status, , , reason]: ResultLine): boolean {
   if (reason === 'POISON') return true
-  if (kind === 'f') return status === 'failed'
-  if (kind === 'o') return status !== 'cancelled' || cancelAnswer !== null
-  if (kind === 'c') return status === 'completed' || (status === 'cancelled' && cancelAnswer?.ok !== false)
-  return status === 'completed'
+  // Whether it was answered or not; what the answer said is another rule's.
+  if (status === 'cancelled') return task.cancelAsked
+  if (task.kind === 'f') return status === 'failed'
+  // Too many of its branches may have been given up.
+  return task.kind === 'o' || status === 'completed'
 }
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`

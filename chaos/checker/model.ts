@@ -16,6 +16,7 @@ export interface Task {
   /** Results of it that are stored at the end, and what they say. */
   final: number
   finalStatus: string | null
+  cancelAsked: boolean
   /** What task.cancel answered: true with `cancelled`, or the terminal status that it had already. */
   cancelAnswer: { ok: boolean; s: string } | null
   /** The first terminal status that anybody was told, and when. */
@@ -82,6 +83,7 @@ export class Tasks {
       seenAt: 0,
       final: 0,
       finalStatus: null,
+      cancelAsked: false,
       cancelAnswer: null,
       terminal: null,
       runs: 0,
