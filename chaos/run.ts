@@ -139,7 +139,9 @@ async function judge(historyFile: string): Promise<number> {
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    process.stderr.write(`chaos: ${error instanceof Error ? error.message : error}\n`)
+    // What a wait that was cut short says is why it was.
+    const why = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    process.stderr.write(`chaos: ${why instanceof Error ? why.message : why}\n`)
     process.exit(1)
   },
 )
