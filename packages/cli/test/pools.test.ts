@@ -1,6 +1,6 @@
 import type { DistributedPoolSystem } from '@poolmesh/client'
 import { derivedPoolSchema, poolListReplySchema } from '@poolmesh/types'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { commandsFor, jsonOf, type Outcome, startSystem } from './system.ts'
 
 /** More than fit on one page of the registry. */
@@ -9,6 +9,8 @@ const MANY = 1_100
 let system: DistributedPoolSystem
 let run: ReturnType<typeof commandsFor>
 beforeAll(async () => {
+  // No pool of this file is there, and what is shown is what they registered with.
+  for (const name of ['POOLMESH_DEGRADED_AFTER', 'POOLMESH_UNAVAILABLE_AFTER']) vi.stubEnv(name, '1000')
   system = await startSystem()
   run = commandsFor(system.url)
 })
@@ -30,7 +32,7 @@ test('list and get show pools as a table and in full', async () => {
   await system.registry.registerPool({
     name: 'gpu-eu',
     pool_type: 'kubernetes',
-    endpoint: 'https://10.0.0.1:6443',
+    endpoint: 'https://127.0.0.1:6443',
     capabilities: ['gpu', '文字'],
     max_workers: 10,
     current_workers: 3,
@@ -56,7 +58,7 @@ test('list and get show pools as a table and in full', async () => {
   expect(get.stdout.split('\n')).toEqual([
     'pool          gpu-eu',
     'type          kubernetes',
-    'endpoint      https://10.0.0.1:6443',
+    'endpoint      https://127.0.0.1:6443',
     'health        healthy',
     'takes work    yes',
     'busy          30.0% (3/10)',
