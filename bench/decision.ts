@@ -78,7 +78,7 @@ function measure({ table, requirements, preferences }: Load, decisions = DECISIO
   const random = randomFrom(7)
   const held: PoolState[] = []
   let next = 0
-  const decide = (): void => {
+  const decide = (): boolean => {
     const which = next++
     const pool = table.choose(
       requirements[which % requirements.length] as Requirements,
@@ -88,6 +88,7 @@ function measure({ table, requirements, preferences }: Load, decisions = DECISIO
       table.acquire(pool)
       held.push(pool)
     }
+    return pool !== null
   }
   const giveBack = (): void => {
     const at = random(held.length)
@@ -98,7 +99,10 @@ function measure({ table, requirements, preferences }: Load, decisions = DECISIO
     table.release(pool)
   }
   const half = table.freeSlotsTotal / 2
-  while (held.length < half && held.length < 500_000) decide()
+  // Half of all slots may be more than those that fit.
+  let misses = 0
+  while (held.length < half && held.length < 500_000 && misses < requirements.length)
+    misses = decide() ? 0 : misses + 1
   for (let i = 0; i < 20_000; i++) {
     decide()
     giveBack()
