@@ -18,7 +18,9 @@ function docker(...args) {
     child.stderr.on('data', keep)
     child.once('error', (error) => reject(new Error(`docker cannot be run: ${error.message}`)))
     child.once('close', (code) =>
-      code === 0 ? resolve(printed.trim()) : reject(new Error(`docker ${args.join(' ')} failed:\n${printed}`)),
+      code === 0
+        ? resolve(printed.trim())
+        : reject(new Error(`docker ${args.join(' ')} failed:\n${printed}`)),
     )
   })
 }

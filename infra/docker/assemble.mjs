@@ -66,5 +66,6 @@ for (const [file, pattern] of [
     env,
     encoding: 'utf8',
   })
-  if (status !== 1 || !pattern.test(stderr)) throw new Error(`${file} of ${service} cannot be loaded: ${stderr}`)
+  if (status !== 1 || !pattern.test(stderr))
+    throw new Error(`${file} of ${service} cannot be loaded: ${stderr}`)
 }
