@@ -10,7 +10,7 @@ import {
 import { Kvm } from '@nats-io/kv'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { nanos } from '@nats-io/transport-node'
-import { BUCKETS, LANES, PoolmeshError, STREAMS } from '@poolmesh/types'
+import { BUCKETS, deadSubject, LANES, PoolmeshError, STREAMS } from '@poolmesh/types'
 
 const HOUR_MS = 3_600_000
 
@@ -134,6 +134,18 @@ async function records(jsm: JetStreamManager, options: TopologyOptions): Promise
     max_age: nanos(7 * 24 * HOUR_MS),
     max_bytes: 256 * 1024 ** 2,
     allow_direct: true,
+  })
+  await ensureStream(jsm, {
+    name: STREAMS.dead,
+    subjects: [deadSubject('*')],
+    storage: StorageType.File,
+    num_replicas: options.replicas,
+    max_age: nanos(7 * 24 * HOUR_MS),
+    max_bytes: 1024 ** 3,
+    max_msgs_per_subject: 1,
+    allow_direct: true,
+    // What was stored once is not stored again by whoever takes over, even where somebody has taken it out meanwhile.
+    duplicate_window: nanos(HOUR_MS),
   })
 }
 

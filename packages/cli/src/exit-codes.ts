@@ -23,7 +23,7 @@ export const EXIT_MEANINGS: Record<ExitCode, string> = {
   1: 'the task ended, but did not complete; of cancel: it had ended before',
   2: 'wrong usage, invalid input or a wrong setting',
   3: 'nothing answers: no server, no services, or no answer in time',
-  4: 'there is no such task or pool',
+  4: 'there is no such task, pool or dead letter',
   5: 'of result: the task has not ended yet',
   6: 'refused: the id is pending already, or the system is full',
   70: 'a defect or a fault inside a service',

@@ -1,4 +1,5 @@
 // Options that several commands have. Ranges and names are checked by the contract's own schemas, not here.
+import { PoolmeshError } from '@poolmesh/types'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
 const STRATEGIES = ['least_loaded', 'round_robin', 'capability_based', 'region_aware', 'affinity']
@@ -28,6 +29,12 @@ export const parseNumber = (text: string): number => {
   const value = text.trim() === '' ? Number.NaN : Number(text)
   if (!Number.isFinite(value)) throw new InvalidArgumentError('It is not a number.')
   return value
+}
+
+/** What `--limit` says; Infinity without it. @throws PoolmeshError INVALID_INPUT */
+export function requireLimit(limit = Number.POSITIVE_INFINITY): number {
+  if (limit >= 1 && (limit === Number.POSITIVE_INFINITY || Number.isSafeInteger(limit))) return limit
+  throw new PoolmeshError('INVALID_INPUT', '--limit must be a whole number from 1')
 }
 
 const collect = (value: string, before: string[] = []): string[] => [...before, value]

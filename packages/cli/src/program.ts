@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { defineCancel } from './commands/cancel.ts'
+import { defineDead } from './commands/dead.ts'
 import { defineExplain } from './commands/explain.ts'
 import { definePools } from './commands/pools.ts'
 import { defineResult } from './commands/result.ts'
@@ -40,6 +41,7 @@ function createProgram(end: (code: ExitCode) => void): Command {
   defineCancel(program, end)
   defineExplain(program, end)
   definePools(program, end)
+  defineDead(program, end)
   return program
 }
 

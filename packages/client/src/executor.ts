@@ -10,6 +10,7 @@ import {
   SUBJECTS,
   type TaskStatusReply,
 } from '@poolmesh/types'
+import { DeadLetters } from './dead-letters.ts'
 import { ask, type RequestOptions } from './requests.ts'
 import { hasOutputRef, withOutput } from './submission/outputs.ts'
 import { type SubmissionOptions, Submissions } from './submission/submissions.ts'
@@ -26,10 +27,13 @@ const STATS_TIMEOUT_MS = 10_000
 export class DistributedTaskExecutor implements AsyncDisposable {
   readonly #nc: NatsConnection
   readonly #submissions: Submissions
+  /** What is not tried again. */
+  readonly deadLetters: DeadLetters
 
   constructor(nc: NatsConnection, options: SubmissionOptions = {}) {
     this.#nc = nc
     this.#submissions = new Submissions(nc, options)
+    this.deadLetters = new DeadLetters(nc)
   }
 
   /**

@@ -11,6 +11,7 @@ export {
   RoutingStrategy,
   TaskStatus,
 } from '@poolmesh/types'
+export type { DeadLetters } from './dead-letters.ts'
 export {
   type DistributedResults,
   type DistributeOptions,

@@ -17,6 +17,7 @@ const SERVICES: [prefix: string, service: string][] = [
   ['task.distribute', 'distributor'],
   ['task.', 'executor'],
   ['executor.', 'executor'],
+  ['dead.', 'executor'],
   ['health.', 'health-monitor'],
   ['pool.', 'registry'],
 ]

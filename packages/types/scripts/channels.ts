@@ -2,6 +2,7 @@
 import {
   cancelSubject,
   completedSubject,
+  deadSubject,
   HEADERS,
   healthSubject,
   heartbeatSubject,
@@ -148,6 +149,34 @@ export const CHANNELS: Channel[] = [
     'Submits a task with fan_out and answers with its result.',
     ['DistributedTaskInput'],
     ['FanOutResult'],
+  ),
+  event(
+    'taskDead',
+    deadSubject('{id}'),
+    'A task that killed pool after pool: its dead letter, stored in the stream DEAD for 7 days.',
+    ['DeadLetter'],
+  ),
+  request(
+    'deadList',
+    SUBJECTS.deadList,
+    'Dead letters, in pages.',
+    ['DeadListRequest', 'Empty'],
+    ['DeadListReply'],
+  ),
+  request('deadGet', SUBJECTS.deadGet, 'One dead letter, whole.', ['TaskIdRequest'], ['DeadLetter']),
+  request(
+    'deadRetry',
+    SUBJECTS.deadRetry,
+    'Submits the task of a dead letter again under a new id, and takes the letter out.',
+    ['TaskIdRequest'],
+    ['DeadRetryReply'],
+  ),
+  request(
+    'deadPurge',
+    SUBJECTS.deadPurge,
+    'Takes dead letters out for good.',
+    ['DeadPurgeRequest'],
+    ['DeadPurgeReply'],
   ),
   request(
     'poolRegister',

@@ -47,6 +47,14 @@ const error = {
   message: 'the task is not valid at timeout: Too big: expected int to be <=3600',
   issues: [{ path: 'timeout', message: 'Too big: expected int to be <=3600' }],
 }
+const history = [{ pool: 'text-1', reason: 'POOL_LOST' }]
+const poisoned = {
+  ...result,
+  status: 'failed',
+  output: null,
+  error: '5 pools were lost while they ran the task',
+  metadata: { attempts: 0, queued_ms: 3, reason: 'POISON', history },
+}
 const histogram = {
   count: 2,
   sum_ms: 15,
@@ -122,6 +130,24 @@ export const EXAMPLES: Record<SchemaName, unknown> = {
     queue_time: histogram,
     run_time: histogram,
   },
+  DeadLetter: { task, result: poisoned, history, at: AT },
+  DeadListRequest: { limit: 100 },
+  DeadListReply: {
+    dead: [
+      {
+        task_id: taskId,
+        task_type: 'text.stats',
+        reason: 'POISON',
+        error: poisoned.error,
+        at: AT,
+        attempts: 0,
+      },
+    ],
+    cursor: null,
+  },
+  DeadRetryReply: { task_id: 'pm_4GtPj7nZ0sWk3QxXv2bTfa', retry_of: taskId },
+  DeadPurgeRequest: { task_id: taskId },
+  DeadPurgeReply: { purged: 1 },
   PoolEvent: {
     event_id: '01977a3c-4e0b-7d63-9e26-f5b1c3a2d410',
     at: AT,

@@ -2,10 +2,9 @@
 import * as z from 'zod'
 import { HealthStatus, RoutingStrategy, TaskStatus } from './enums.ts'
 import { idSchema } from './ids.ts'
+import { pageLimit, upTo } from './paging.ts'
 import { endpointSchema, poolDescriptorSchema, poolTypeSchema } from './pool.ts'
 
-export const DEFAULT_PAGE = 100
-export const MAX_PAGE = 1000
 /** Checks that are kept for each pool. */
 export const MAX_HISTORY = 100
 
@@ -14,14 +13,6 @@ export const MAX_ENDPOINTS = 1000
 
 /** Characters of a reason for cancelling that are kept. */
 const MAX_REASON = 1024
-
-/** A caller may ask for more than there is to give, and gets the most. */
-const upTo = (most: number) =>
-  z
-    .int()
-    .min(1)
-    .transform((limit) => Math.min(limit, most))
-    .describe(`More than ${most} counts as ${most}.`)
 
 export const taskIdRequestSchema = z.looseObject({ task_id: idSchema })
 export const cancelRequestSchema = z.looseObject({
@@ -70,7 +61,7 @@ export const poolListRequestSchema = z.looseObject({
   region: z.string().optional(),
   pool_type: poolTypeSchema.optional(),
   active_only: z.boolean().default(false),
-  limit: upTo(MAX_PAGE).default(DEFAULT_PAGE),
+  limit: pageLimit,
   cursor: z.string().max(256).nullish(),
 })
 export type PoolListRequest = z.input<typeof poolListRequestSchema>

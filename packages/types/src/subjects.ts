@@ -24,12 +24,18 @@ export const SUBJECTS = {
   healthHistory: 'health.history',
   healthStats: 'health.stats',
   executorStats: 'executor.stats',
+  deadList: 'dead.list',
+  deadGet: 'dead.get',
+  deadRetry: 'dead.retry',
+  deadPurge: 'dead.purge',
 } as const
 
 export const submittedSubject = (lane: Lane, id: string): string => `task.submitted.${lane}.${id}`
 export const completedSubject = (id: string): string => `task.completed.${id}`
 /** Results of fan-out branches: stored like others, but not told on `task.completed`, since nobody submitted them. */
 export const branchResultSubject = (id: string): string => `task.branch.${id}`
+/** Where a task that became a dead letter is stored. */
+export const deadSubject = (taskId: string): string => `task.dead.${taskId}`
 export const workSubject = (pool: string): string => `pool.work.${pool}`
 export const cancelSubject = (pool: string): string => `pool.cancel.${pool}`
 /** Asked of pools that take arrays: which tasks do you run? */
@@ -42,6 +48,7 @@ export const STREAMS = {
   results: 'RESULTS',
   poolEvents: 'POOL_EVENTS',
   rejected: 'REJECTED',
+  dead: 'DEAD',
 } as const
 /**
  * KV buckets: descriptors by pool name; what the health monitor found by pool name; of the executors, who dispatches, and

@@ -79,14 +79,15 @@ test('every subject has a channel', () => {
   expect(makers.map(([name]) => name).sort()).toEqual([
     'cancelSubject',
     'completedSubject',
+    'deadSubject',
     'healthSubject',
     'heartbeatSubject',
     'submittedSubject',
     'workSubject',
   ])
   for (const [name, make] of makers) {
-    const parts =
-      name === 'submittedSubject' ? ['{lane}', '{id}'] : [name === 'completedSubject' ? '{id}' : '{name}']
+    const ofTask = name === 'completedSubject' || name === 'deadSubject'
+    const parts = name === 'submittedSubject' ? ['{lane}', '{id}'] : [ofTask ? '{id}' : '{name}']
     expect(addresses, name).toContain(make(...parts))
   }
 })

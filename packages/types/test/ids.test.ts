@@ -116,6 +116,10 @@ test('subjects are those of the contract', () => {
     'health.history',
     'health.stats',
     'executor.stats',
+    'dead.list',
+    'dead.get',
+    'dead.retry',
+    'dead.purge',
   ])
   expect(submittedSubject('urgent', 'a')).toBe('task.submitted.urgent.a')
   expect(completedSubject('a')).toBe('task.completed.a')

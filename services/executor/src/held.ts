@@ -12,4 +12,6 @@ export interface Held {
   readonly alone: boolean
   /** What the outstanding write carries, for the submitter. */
   written: string
+  /** Dead letters of its tasks that are being stored; false: they could not be. */
+  burial: Promise<boolean> | null
 }

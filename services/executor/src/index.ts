@@ -15,6 +15,8 @@ import {
 } from '@poolmesh/bus'
 import { Lease, PoolTable, TaskEngine } from '@poolmesh/core'
 import { BUCKETS, INTERNAL } from '@poolmesh/types'
+import { DeadLetters } from './dead-letters.ts'
+import { DeadQuestions } from './dead-questions.ts'
 import { drain } from './drain.ts'
 import type { Held } from './held.ts'
 import { Intake } from './intake.ts'
@@ -62,7 +64,16 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   let stopping = false
   const mayAct = (): boolean => tenure !== null && lease.mayAct
 
-  const storage = await Storage.open(nc, { engine: () => engine, publisher, stored, claims, log, mayAct })
+  const dead = new DeadLetters(nc, { publisher, claims, mayAct, log })
+  const storage = await Storage.open(nc, {
+    engine: () => engine,
+    publisher,
+    stored,
+    claims,
+    dead,
+    log,
+    mayAct,
+  })
   const runLog = owned.use(await RunLog.open(nc, id, publisher, log))
   const reports = owned.use(new Reports(nc))
   const pump = (): void => {
@@ -92,7 +103,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       freed: (run) => runLog.freed(run),
       cancel: (pool, taskId, reason) => adapter.cancel(pool, taskId, reason),
       append: (batch, results) => storage.append(batch, results),
-      close: (batch) => batch.handle.message.ack(),
+      close: (batch) => void dead.acknowledge(batch.handle),
       park: (batch, tasks, key, wakeAt) => storage.park(batch, tasks, key, wakeAt),
       retrieve: (key, atMost) => void storage.retrieve(key, atMost),
       report: (pool, kind) => reports.add(pool, kind),
@@ -151,6 +162,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       stored,
       publisher,
       rejections,
+      dead,
       defaultStrategy,
       log,
     }
@@ -189,7 +201,8 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
 
   const questions = await Questions.open(nc, { engine, stored, publisher, defaultStrategy, mayAct })
   const stats = owned.use(await ExecutorStats.open(nc, id, engine))
-  owned.use(await serveQuestions(nc, questions, stats, log))
+  const deadQuestions = await DeadQuestions.open(nc, publisher, claims)
+  owned.use(await serveQuestions(nc, { questions, deadQuestions, stats, log }))
   const intake = owned.use(new Intake(nc, { publisher, rejections, defaultStrategy }))
 
   const every = (ms: number, work: () => void): void => {

@@ -1,8 +1,15 @@
 // The requests that executors answer, as a NATS micro service.
 import type { NatsConnection } from '@nats-io/transport-node'
 import { endpoint, type Logger, serve } from '@poolmesh/bus'
-import { cancelRequestSchema, SUBJECTS, taskIdRequestSchema } from '@poolmesh/types'
+import {
+  cancelRequestSchema,
+  deadListRequestSchema,
+  deadPurgeRequestSchema,
+  SUBJECTS,
+  taskIdRequestSchema,
+} from '@poolmesh/types'
 import * as z from 'zod'
+import type { DeadQuestions } from './dead-questions.ts'
 import type { Questions } from './questions.ts'
 import type { ExecutorStats } from './stats.ts'
 
@@ -17,11 +24,16 @@ const explainRequest = z.looseObject({}).superRefine((request, context) => {
     })
 })
 
+export interface Answerers {
+  questions: Questions
+  deadQuestions: DeadQuestions
+  stats: ExecutorStats
+  log: Logger
+}
+
 export const serveQuestions = (
   nc: NatsConnection,
-  questions: Questions,
-  stats: ExecutorStats,
-  log: Logger,
+  { questions, deadQuestions, stats, log }: Answerers,
 ): Promise<AsyncDisposable> =>
   serve(nc, {
     name: 'poolmesh-executor',
@@ -52,6 +64,26 @@ export const serveQuestions = (
         subject: SUBJECTS.executorStats,
         request: z.looseObject({}),
         handle: () => stats.overAll(),
+      }),
+      endpoint({
+        subject: SUBJECTS.deadList,
+        request: deadListRequestSchema,
+        handle: ({ limit, cursor }) => deadQuestions.list(limit, cursor),
+      }),
+      endpoint({
+        subject: SUBJECTS.deadGet,
+        request: taskIdRequestSchema,
+        handle: ({ task_id }) => deadQuestions.get(task_id),
+      }),
+      endpoint({
+        subject: SUBJECTS.deadRetry,
+        request: taskIdRequestSchema,
+        handle: ({ task_id }) => deadQuestions.retry(task_id),
+      }),
+      endpoint({
+        subject: SUBJECTS.deadPurge,
+        request: deadPurgeRequestSchema,
+        handle: ({ task_id }) => deadQuestions.purge(task_id),
       }),
     ],
   })

@@ -6,6 +6,7 @@ import { type ClaimCheck, maxPayload, type Publisher, type StoredTasks } from '@
 import type { Batch, TaskEngine } from '@poolmesh/core'
 import { type DistributedTask, type DistributedTaskResult, HEADERS, STREAMS } from '@poolmesh/types'
 import type { Logger } from 'pino'
+import type { DeadLetters } from './dead-letters.ts'
 import type { Held } from './held.ts'
 
 const MAX_WRITE_BYTES = 512 * 1024
@@ -20,6 +21,7 @@ export interface StorageOptions {
   publisher: Publisher
   stored: StoredTasks
   claims: ClaimCheck
+  dead: DeadLetters
   log: Logger
 }
 
@@ -99,6 +101,7 @@ export class Storage {
         // Told only once it is stored; a note that gets lost is asked for.
         if (handle.notify) this.#options.publisher.tell(handle.notify, handle.written)
         handle.written = ''
+        this.#bury(batch, batch.writing)
         this.#options.engine().appended(batch, outcome.seq)
       } else void this.#reconcile(batch)
     })
@@ -116,6 +119,7 @@ export class Storage {
         const { results, lastSequence } = await this.#options.stored.under(batch.handle.resultSubject)
         if (batch.handle.notify && results.length > 0)
           this.#options.publisher.tell(batch.handle.notify, JSON.stringify(results))
+        this.#bury(batch, results)
         this.#options.engine().reconcile(batch, results, lastSequence)
         return
       } catch (error) {
@@ -123,6 +127,11 @@ export class Storage {
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
     }
+  }
+
+  #bury(batch: Batch<Held>, stored: readonly DistributedTaskResult[]): void {
+    const taskOf = (id: string) => batch.entries.find(({ task }) => task.task_id === id)?.task
+    this.#options.dead.bury(batch.handle, stored, taskOf)
   }
 
   /** See EnginePorts.park: a scheduled message that returns to its lane by itself at `wakeAt`. */

@@ -21,6 +21,7 @@ import {
   taskIdInBatch,
 } from '@poolmesh/types'
 import type { Logger } from 'pino'
+import type { DeadLetters } from './dead-letters.ts'
 import type { Held } from './held.ts'
 import { onward } from './intake.ts'
 import { type Rejections, refusedResult } from './rejections.ts'
@@ -39,6 +40,7 @@ export interface TakeUpOptions {
   stored: StoredTasks
   publisher: Publisher
   rejections: Rejections
+  dead: DeadLetters
   defaultStrategy: RoutingStrategy
   log: Logger
 }
@@ -172,10 +174,18 @@ export class TakeUp implements Disposable {
     }
     const submittedAt = Number(message.headers?.get(HEADERS.submitted)) || message.at
     const notify = message.headers?.get(HEADERS.notify) || null
-    const handle: Held = { message, resultSubject: subject, notify, alone: read.alone, written: '' }
+    const handle: Held = {
+      message,
+      resultSubject: subject,
+      notify,
+      alone: read.alone,
+      written: '',
+      burial: null,
+    }
     const settled = stored.results.filter((result) => result && isId(result.task_id))
     // What is stored is told again: whoever stored it may have died before telling.
     if (notify && settled.length > 0) this.#options.publisher.tell(notify, JSON.stringify(settled))
+    this.#options.dead.bury(handle, settled, (id) => read.tasks.find((task) => task.task_id === id))
     engine.accept(
       {
         id,

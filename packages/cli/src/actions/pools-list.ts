@@ -1,7 +1,8 @@
 import type { PoolPage, PoolRegistry } from '@poolmesh/client'
-import { type PoolListRequest, PoolmeshError } from '@poolmesh/types'
+import type { PoolListRequest } from '@poolmesh/types'
 import type { PoolsListOptions } from '../commands/pools.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { requireLimit } from '../options.ts'
 import { notice, print, printJson, terminalWidth } from '../output.ts'
 import { withSystem } from '../system.ts'
 import { formatPools } from '../views/pools.ts'
@@ -10,9 +11,7 @@ import { formatPools } from '../views/pools.ts'
 const PAGE = 1_000
 
 export async function listPools(options: PoolsListOptions): Promise<ExitCode> {
-  const { limit = Number.POSITIVE_INFINITY } = options
-  if (!(limit >= 1 && (limit === Number.POSITIVE_INFINITY || Number.isSafeInteger(limit))))
-    throw new PoolmeshError('INVALID_INPUT', '--limit must be a whole number from 1')
+  const limit = requireLimit(options.limit)
   const page = await withSystem(options, ({ registry }) => collect(registry, options, limit))
   if (options.json) {
     printJson(page)

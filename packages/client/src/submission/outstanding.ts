@@ -121,8 +121,10 @@ export class OutstandingTasks implements Disposable {
     submission.settle(index, result)
     if (submission.open > 0) return
     this.#watched.delete(submission.id)
-    // The task has ended for good, so nobody reads its payload any more. What is left over expires.
-    if (submission.payloadRef) this.#deletePayload(submission.payloadRef)
+    // The task has ended for good, so nobody reads its payload any more, unless it is a dead letter now: that may be sent
+    // again. What is left over expires.
+    const isDead = result.metadata['reason'] === 'POISON'
+    if (submission.payloadRef && !isDead) this.#deletePayload(submission.payloadRef)
   }
 
   #deletePayload(ref: PayloadRef): void {

@@ -1,0 +1,67 @@
+import type { DistributedTaskExecutor } from '@poolmesh/client'
+import { type DeadListReply, PoolmeshError } from '@poolmesh/types'
+import type { DeadListOptions, DeadPurgeOptions } from '../commands/dead.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { type CommonOptions, requireLimit } from '../options.ts'
+import { notice, print, printJson, terminalWidth } from '../output.ts'
+import { withSystem } from '../system.ts'
+import { formatDead, formatDeadLetter } from '../views/dead.ts'
+
+const PAGE = 100
+
+export async function listDead(options: DeadListOptions): Promise<ExitCode> {
+  const limit = requireLimit(options.limit)
+  const page = await withSystem(options, ({ executor }) => collect(executor, options.cursor, limit))
+  if (options.json) {
+    printJson(page)
+    return EXIT.done
+  }
+  if (page.dead.length > 0) print(formatDead(page.dead, terminalWidth()))
+  else notice('no task is a dead letter')
+  if (page.cursor !== null) notice(`there are more: --cursor ${page.cursor} goes on`)
+  return EXIT.done
+}
+
+async function collect(
+  { deadLetters }: DistributedTaskExecutor,
+  from: string | undefined,
+  limit: number,
+): Promise<DeadListReply> {
+  const all: DeadListReply = { dead: [], cursor: from ?? null }
+  do {
+    const { dead, cursor } = await deadLetters.list({
+      limit: Math.min(PAGE, limit - all.dead.length),
+      cursor: all.cursor,
+    })
+    all.dead.push(...dead)
+    all.cursor = cursor
+  } while (all.cursor !== null && all.dead.length < limit)
+  return all
+}
+
+export async function showDead(taskId: string, options: CommonOptions): Promise<ExitCode> {
+  const letter = await withSystem(options, ({ executor }) => executor.deadLetters.get(taskId))
+  if (options.json) printJson(letter)
+  else print(formatDeadLetter(letter))
+  return EXIT.done
+}
+
+export async function retryDead(taskId: string, options: CommonOptions): Promise<ExitCode> {
+  const reply = await withSystem(options, ({ executor }) => executor.deadLetters.retry(taskId))
+  if (options.json) printJson(reply)
+  else print(`${taskId} is submitted again as ${reply.task_id}\n`)
+  return EXIT.done
+}
+
+export async function purgeDead(taskId: string | undefined, options: DeadPurgeOptions): Promise<ExitCode> {
+  if ((taskId === undefined) !== (options.all === true))
+    throw new PoolmeshError('INVALID_INPUT', 'name the one to take out, or say --all')
+  const reply = await withSystem(options, ({ executor: { deadLetters } }) =>
+    taskId === undefined ? deadLetters.purgeAll() : deadLetters.purge(taskId),
+  )
+  if (taskId !== undefined && reply.purged === 0)
+    throw new PoolmeshError('NOT_FOUND', `${taskId} is no dead letter: it never was, or was taken out`)
+  if (options.json) printJson(reply)
+  else print(`${reply.purged} taken out\n`)
+  return EXIT.done
+}
