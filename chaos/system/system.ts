@@ -54,7 +54,7 @@ export class System implements Victims, AsyncDisposable {
     }
   }
 
-  async #start(replicas: number): Promise<void> {
+  async #start(replicas: 1 | 3): Promise<void> {
     await Promise.all(this.#brokers.map((broker) => broker.start()))
     this.#nc = await connectBus({ servers: this.#brokers.map(({ url }) => url), name: 'chaos' })
     const nc = this.#nc

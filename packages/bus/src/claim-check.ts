@@ -35,22 +35,18 @@ export const isPayloadRef = (value: unknown): value is PayloadRef =>
   SHA256_HEX.test(value['sha256'])
 
 export interface ClaimCheckOptions {
-  /** Copies of the store in a NATS cluster; default 1. Used by whoever makes the store. */
-  replicas?: number
   /** Milliseconds without a chunk after which a read is given up; default 10,000. */
   stalledMs?: number
 }
 
-/** Puts JSON into the object store `PAYLOADS` and gets it back. The store is made when it is first needed. */
+/** Puts JSON into the object store `PAYLOADS` and gets it back. The services make the store; where none ran yet, it is made here. */
 export class ClaimCheck {
   readonly #nc: NatsConnection
-  readonly #replicas: number
   readonly #stalledMs: number
   #store: Promise<ObjectStore> | null = null
 
   constructor(nc: NatsConnection, options: ClaimCheckOptions = {}) {
     this.#nc = nc
-    this.#replicas = options.replicas ?? 1
     this.#stalledMs = options.stalledMs ?? DEFAULT_STALLED_MS
   }
 
@@ -116,7 +112,7 @@ export class ClaimCheck {
   }
 
   #open(): Promise<ObjectStore> {
-    this.#store ??= makeStore(this.#nc, this.#replicas).catch((cause: Error) => {
+    this.#store ??= makePayloadStore(this.#nc).catch((cause: Error) => {
       // The next call tries again: a broker that was away may be back.
       this.#store = null
       throw unavailable(`the store for large payloads is out of reach: ${cause.message}`, cause)
@@ -125,7 +121,8 @@ export class ClaimCheck {
   }
 }
 
-async function makeStore(nc: NatsConnection, replicas: number): Promise<ObjectStore> {
+/** The store, made if it is missing. @param replicas copies of a new one in a NATS cluster */
+export async function makePayloadStore(nc: NatsConnection, replicas = 1): Promise<ObjectStore> {
   const objects = new Objm(nc)
   const make = () =>
     objects.create(PAYLOAD_STORE, {

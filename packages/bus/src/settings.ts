@@ -28,6 +28,8 @@ const urls = z.preprocess(
   z.array(z.url({ protocol: /^https?$/ })),
 )
 const address = z.union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
+/** Two copies are no majority when one is lost, and more than three make every write slower for little. */
+const copies = number.pipe(z.literal([1, 3], { error: 'must be 1 or 3' }))
 const sync = z.string().regex(/^(always|[1-9]\d*(ms|s|m))$/, 'must be always, or a duration such as 1s or 2m')
 
 interface Setting<T> {
@@ -96,8 +98,16 @@ export const OWN_SETTINGS = {
     undefined,
     'token for the NATS server',
   ),
-  sync: setting<string>(sync, '1s', 'how often the embedded server flushes to disk: always, or a duration'),
-  replicas: setting<number>(whole(1, 5), 1, 'copies of each stream in a NATS cluster'),
+  sync: setting<string>(
+    sync,
+    '1s',
+    'how often the embedded server flushes to disk, which is what a power cut may lose; a server that NATS_URL names has its own `sync_interval`',
+  ),
+  replicas: setting<1 | 3>(
+    copies,
+    1,
+    'copies of each stream, consumer and bucket; 3 needs a NATS cluster of three. Set, it also changes what is there already',
+  ),
   results_hours: setting<number>(range(0.01, 8_760), 24, 'hours that results are kept'),
   max_pending_bytes: setting<number>(
     whole(1_048_576, 2 ** 50),

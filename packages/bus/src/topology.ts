@@ -10,13 +10,17 @@ import {
 import { Kvm } from '@nats-io/kv'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { nanos } from '@nats-io/transport-node'
-import { BUCKETS, deadSubject, LANES, PoolmeshError, STREAMS } from '@poolmesh/types'
+import { BUCKETS, deadSubject, LANES, PAYLOAD_STORE, PoolmeshError, STREAMS } from '@poolmesh/types'
+import { makePayloadStore } from './claim-check.ts'
+import { onceClusterAgrees } from './replicas.ts'
 
 const HOUR_MS = 3_600_000
 
 export interface TopologyOptions {
-  /** 1 or 3. */
-  replicas: number
+  /** Copies of each stream, consumer and bucket. */
+  replicas: 1 | 3
+  /** Whether what is there already gets that many copies too; else it keeps those that it has. */
+  resize: boolean
   /** Hours that results are kept. */
   resultsHours: number
   /** Bytes of pending tasks; a submission beyond is refused. */
@@ -27,6 +31,7 @@ export interface TopologyOptions {
 
 export const DEFAULT_TOPOLOGY: TopologyOptions = {
   replicas: 1,
+  resize: false,
   resultsHours: 24,
   maxPendingBytes: 8 * 1024 ** 3,
   ackWaitMs: 6_000,
@@ -44,13 +49,16 @@ const LANE_NAMES = [...LANES, ...LANES.map((lane) => `${lane}-back`), 'fanout']
 export const FANOUT_CONSUMER = 'lane-fanout'
 
 /**
- * Makes the streams, consumers and buckets that are missing. Safe to run from several processes at once.
- * @throws PoolmeshError UNAVAILABLE when the server is too old or has JetStream off
+ * Makes the streams, consumers and buckets that are missing. Safe to run from several processes at once. A cluster that is
+ * finding its leader is waited for.
+ * @throws PoolmeshError UNAVAILABLE when the server is too old or has JetStream off, INVALID_SETTING when it cannot keep
+ *   that many copies
+ * @returns the copies that there are of a pending task
  */
 export async function ensureTopology(
   nc: NatsConnection,
   options: TopologyOptions = DEFAULT_TOPOLOGY,
-): Promise<void> {
+): Promise<number> {
   const version = nc.info?.version ?? '0.0'
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major < OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor < OLDEST_SERVER[1]))
@@ -58,24 +66,41 @@ export async function ensureTopology(
       'UNAVAILABLE',
       `nats-server ${version} is too old: poolmesh needs ${OLDEST_SERVER.join('.')} or newer`,
     )
-  const jsm = await jetstreamManager(nc).catch((cause: Error) => {
-    throw new PoolmeshError('UNAVAILABLE', `JetStream is not enabled on the NATS server (${cause.message})`)
+  return await onceClusterAgrees(nc, options.replicas, async () => {
+    const jsm = await jetstreamManager(nc)
+    const [copies] = await Promise.all([tasks(jsm, options), results(jsm, options), records(jsm, options)])
+    await buckets(nc, jsm, options)
+    return copies
   })
-  await Promise.all([tasks(jsm, options), results(jsm, options), records(jsm, options)])
+}
+
+async function buckets(nc: NatsConnection, jsm: JetStreamManager, options: TopologyOptions): Promise<void> {
+  const { replicas } = options
   const kvm = new Kvm(nc)
   const bucket = {
-    replicas: options.replicas,
+    replicas,
     history: 1,
     storage: StorageType.File,
     // Lets the mark of a removal have an end of its own, so that the names that went do not add up.
     markerTTL: 24 * HOUR_MS,
   }
-  await Promise.all(Object.values(BUCKETS).map((name) => kvm.create(name, bucket)))
+  await Promise.all([
+    ...Object.values(BUCKETS).map((name) => kvm.create(name, bucket)),
+    makePayloadStore(nc, replicas),
+  ])
+  if (!options.resize) return
+  const streams = [...Object.values(BUCKETS).map((name) => `KV_${name}`), `OBJ_${PAYLOAD_STORE}`]
+  await Promise.all(
+    streams.map(async (name) => {
+      const { config } = await jsm.streams.info(name)
+      if (config.num_replicas !== replicas) await jsm.streams.update(name, { num_replicas: replicas })
+    }),
+  )
 }
 
 /** The stream, and the consumers that any number of processes share. Those of the lanes: see lane-consumers.ts. */
-async function tasks(jsm: JetStreamManager, options: TopologyOptions): Promise<void> {
-  await ensureStream(jsm, {
+async function tasks(jsm: JetStreamManager, options: TopologyOptions): Promise<number> {
+  const copies = await ensureStream(jsm, options, {
     name: STREAMS.tasks,
     // Each lane by its name: what is published to a lane that does not exist must not be acknowledged.
     subjects: ['task.submitted', ...LANE_NAMES.map((lane) => `task.submitted.${lane}.*`), 'task.parked.>'],
@@ -102,10 +127,11 @@ async function tasks(jsm: JetStreamManager, options: TopologyOptions): Promise<v
     consumer(INTAKE_CONSUMER, 'task.submitted'),
     consumer(FANOUT_CONSUMER, 'task.submitted.fanout.*'),
   ])
+  return copies
 }
 
 async function results(jsm: JetStreamManager, options: TopologyOptions): Promise<void> {
-  await ensureStream(jsm, {
+  await ensureStream(jsm, options, {
     name: STREAMS.results,
     subjects: ['task.completed.*', 'task.branch.*'],
     storage: StorageType.File,
@@ -117,7 +143,7 @@ async function results(jsm: JetStreamManager, options: TopologyOptions): Promise
 }
 
 async function records(jsm: JetStreamManager, options: TopologyOptions): Promise<void> {
-  await ensureStream(jsm, {
+  await ensureStream(jsm, options, {
     name: STREAMS.poolEvents,
     subjects: ['pool.registered', 'pool.deregistered', 'pool.unhealthy', 'pool.recovered', NOTHING],
     storage: StorageType.File,
@@ -126,7 +152,7 @@ async function records(jsm: JetStreamManager, options: TopologyOptions): Promise
     max_bytes: 1024 ** 3,
     allow_direct: true,
   })
-  await ensureStream(jsm, {
+  await ensureStream(jsm, options, {
     name: STREAMS.rejected,
     subjects: ['task.rejected'],
     storage: StorageType.File,
@@ -135,7 +161,7 @@ async function records(jsm: JetStreamManager, options: TopologyOptions): Promise
     max_bytes: 256 * 1024 ** 2,
     allow_direct: true,
   })
-  await ensureStream(jsm, {
+  await ensureStream(jsm, options, {
     name: STREAMS.dead,
     subjects: [deadSubject('*')],
     storage: StorageType.File,
@@ -151,13 +177,21 @@ async function records(jsm: JetStreamManager, options: TopologyOptions): Promise
 
 type StreamSettings = Parameters<JetStreamManager['streams']['add']>[0]
 
-/** A stream with the same name and other settings is brought to ours where the server allows it. */
-async function ensureStream(jsm: JetStreamManager, settings: StreamSettings): Promise<void> {
+/**
+ * A stream with the same name and other settings is brought to ours where the server allows it.
+ * @returns its copies
+ */
+async function ensureStream(
+  jsm: JetStreamManager,
+  { resize }: TopologyOptions,
+  settings: StreamSettings,
+): Promise<number> {
   try {
-    await jsm.streams.add(settings)
+    return (await jsm.streams.add(settings)).config.num_replicas
   } catch (error) {
     const inUse = /already in use/.test((error as Error).message)
     if (!inUse) throw error
-    await jsm.streams.update(settings.name, settings)
+    const { num_replicas: _, ...others } = settings
+    return (await jsm.streams.update(settings.name, resize ? settings : others)).config.num_replicas
   }
 }

@@ -43,7 +43,6 @@ const RANGES: Record<string, { min: number; max: number; whole: boolean }> = {
   MAHAVISHNU_POOLS__MEMORY_SYNC_INTERVAL: { min: 10, max: 600, whole: true },
   POOLMESH_NATS_PORT: { min: 1, max: 65_535, whole: true },
   POOLMESH_HTTP_PORT: { min: 1, max: 65_535, whole: true },
-  POOLMESH_REPLICAS: { min: 1, max: 5, whole: true },
   POOLMESH_RESULTS_HOURS: { min: 0.01, max: 8_760, whole: false },
   POOLMESH_MAX_PENDING_BYTES: { min: 1_048_576, max: 2 ** 50, whole: true },
   POOLMESH_WINDOW_TASKS: { min: 100, max: 1_000_000, whole: true },
@@ -94,6 +93,13 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
   POOLMESH_SYNC: {
     good: ['always', '500ms', '1s', '2m'].map((sync) => [sync, sync]),
     bad: ['', '0s', '1', 'never', '1h', '1s; max_mem: 1'],
+  },
+  POOLMESH_REPLICAS: {
+    good: [
+      ['1', 1],
+      ['3', 3],
+    ],
+    bad: ['', '0', '2', '4', '5', '1.5', 'three', 'true'],
   },
   POOLMESH_DISCOVERY_ENDPOINTS: {
     good: [

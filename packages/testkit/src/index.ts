@@ -1,3 +1,5 @@
+export * from './cluster.ts'
+export * from './places.ts'
 export * from './processes.ts'
 export * from './server.ts'
 export * from './wait.ts'

@@ -15,6 +15,8 @@ export function loadEnabledSettings(env: NodeJS.ProcessEnv = process.env): Setti
 export const topologyOf = (settings: Settings): TopologyOptions => ({
   ...DEFAULT_TOPOLOGY,
   replicas: settings.poolmesh.replicas,
+  // A process that was started without the setting must not take away the copies that others asked for.
+  resize: settings.sources['POOLMESH_REPLICAS'] !== 'default',
   resultsHours: settings.poolmesh.results_hours,
   maxPendingBytes: settings.poolmesh.max_pending_bytes,
 })

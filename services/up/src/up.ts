@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { connectBus, ensureTopology, requirePort, type Settings } from '@poolmesh/bus'
 import { keepBroker } from './broker.ts'
 import { type Child, startChild } from './child.ts'
+import { durabilityLine, ignoredSync } from './durability.ts'
 import { Output } from './output.ts'
 import { runProcess, type Started } from './run-process.ts'
 import { SERVICE_NAMES } from './services.ts'
@@ -34,11 +35,13 @@ async function start(running: AsyncDisposableStack): Promise<Started> {
 async function startAll(running: AsyncDisposableStack, settings: Settings, output: Output): Promise<void> {
   const httpPort = settings.poolmesh.http_port
   await requirePort(httpPort, '127.0.0.1', 'POOLMESH_HTTP_PORT')
+  const ignored = ignoredSync(settings)
+  if (ignored !== null) output.notice(ignored)
   const server = settings.natsUrl ?? (await startBroker(running, settings, output.notice))
   const token = settings.poolmesh.nats_token
   const nc = await connectBus({ servers: server, name: 'poolmesh-up', token })
   running.defer(() => nc.close())
-  await ensureTopology(nc, topologyOf(settings))
+  const copies = await ensureTopology(nc, topologyOf(settings))
 
   const env = { ...process.env, NATS_URL: server, POOLMESH_LOG_LEVEL: output.level }
   const child = (name: string, file: string, ...args: string[]): Child =>
@@ -65,6 +68,7 @@ async function startAll(running: AsyncDisposableStack, settings: Settings, outpu
 
   const address = `nats://${nc.getServer()}`
   if (settings.poolmesh.demo) await showSample(server, token)
+  process.stdout.write(`${durabilityLine(settings, copies)}\n`)
   process.stdout.write(`ready ${address} http://127.0.0.1:${httpPort} (Ctrl-C stops)\n`)
 }
 

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, startNatsServer } from '@poolmesh/bus'
-import { processesWith, run } from '@poolmesh/testkit'
+import { processesWith, run, startTestServer } from '@poolmesh/testkit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 let dataDir: string
@@ -112,4 +112,12 @@ test('the data folder is where nobody can make one', async () => {
   expect(await refusal({ POOLMESH_DATA_DIR: '/proc/nowhere/at/all' })).toMatch(
     /^poolmesh: the data folder \S+ cannot be written to \(ENOENT\)/,
   )
+})
+
+test('three copies are asked of a server that runs alone', async () => {
+  const alone =
+    /^poolmesh: POOLMESH_REPLICAS is 3, and the NATS server at \S+ runs alone.*NATS_URL.*POOLMESH_REPLICAS=1$/
+  expect(await refusal({ POOLMESH_REPLICAS: '3' })).toMatch(alone)
+  await using other = await startTestServer()
+  expect(await refusal({ POOLMESH_REPLICAS: '3', NATS_URL: other.url })).toMatch(alone)
 })
