@@ -9,15 +9,32 @@ import {
   type Subscription,
 } from '@nats-io/transport-node'
 
-/** A message of a stream as it was delivered. */
-export class PulledMessage {
-  readonly #nc: NatsConnection
-  readonly #msg: Msg
+/** A message of a stream that somebody has in hand. */
+export interface TaskMessage {
+  readonly subject: string
+  readonly data: Uint8Array
+  readonly headers: MsgHdrs | undefined
   /** 1 the first time, more when somebody had it before. */
   readonly deliveries: number
   /** Its sequence in the stream. */
   readonly sequence: number
   /** Milliseconds since the epoch, by the broker's clock. */
+  readonly at: number
+  text(): string
+  /** Takes it out of the stream. */
+  ack(): void
+  /** Hands it back; somebody gets it again, after the delay if one is given. */
+  nak(delayMs?: number): void
+  /** Keeps it for another ack_wait. */
+  working(): void
+}
+
+/** A message of a stream as it was delivered. */
+export class PulledMessage implements TaskMessage {
+  readonly #nc: NatsConnection
+  readonly #msg: Msg
+  readonly deliveries: number
+  readonly sequence: number
   readonly at: number
 
   constructor(nc: NatsConnection, msg: Msg) {
@@ -52,12 +69,10 @@ export class PulledMessage {
     this.#say('+ACK')
   }
 
-  /** Hands it back; somebody gets it again, after the delay if one is given. */
   nak(delayMs = 0): void {
     this.#say(delayMs > 0 ? `-NAK {"delay": ${nanos(delayMs)}}` : '-NAK')
   }
 
-  /** Keeps it for another ack_wait. */
   working(): void {
     this.#say('+WPI')
   }

@@ -75,6 +75,7 @@ const refusalSchema = z.looseObject({
         message: z.string(),
       }),
     ),
+    retry_after_ms: z.int().optional().describe('Of OVERLOADED: after so long another try may succeed.'),
   }),
 })
 const publishAckSchema = z.looseObject({

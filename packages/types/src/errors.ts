@@ -56,22 +56,36 @@ export interface Issue {
 
 /** What a refusal carries on the wire: `{error: {code, message, issues}}`. */
 export interface Refusal {
-  error: { code: ErrorCode; message: string; issues: Issue[] }
+  error: {
+    code: ErrorCode
+    message: string
+    issues: Issue[]
+    /** Of OVERLOADED: milliseconds after which another try may succeed. */
+    retry_after_ms?: number
+  }
 }
+
+/** A pause that lets a stream of pending tasks get some room, and keeps a submitter from hammering it. */
+const RETRY_AFTER_MS = 1_000
 
 /** The one exception that poolmesh throws on purpose. Services turn it into a {@link Refusal}. */
 export class PoolmeshError extends Error {
   readonly code: ErrorCode
   readonly issues: Issue[]
+  /** Milliseconds after which another try may succeed; undefined where waiting is no help. */
+  readonly retryAfterMs: number | undefined
 
   constructor(code: ErrorCode, message: string, issues: Issue[] = [], options?: ErrorOptions) {
     super(message, options)
     this.name = 'PoolmeshError'
     this.code = code
     this.issues = issues
+    this.retryAfterMs = code === 'OVERLOADED' ? RETRY_AFTER_MS : undefined
   }
 
   toRefusal(): Refusal {
-    return { error: { code: this.code, message: this.message, issues: this.issues } }
+    const { code, message, issues, retryAfterMs } = this
+    const hint = retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs }
+    return { error: { code, message, issues, ...hint } }
   }
 }

@@ -1,9 +1,9 @@
-import type { PulledMessage } from '@poolmesh/bus'
+import type { TaskMessage } from '@poolmesh/bus'
 
 /** What the executor keeps with a batch that it holds: the engine's opaque handle. */
 export interface Held {
   /** The message that means ownership; replaced when it is delivered again. */
-  message: PulledMessage
+  message: TaskMessage
   /** `task.completed.<id>`, or `task.branch.<id>` for a branch of a fan-out. */
   readonly resultSubject: string
   /** Where the submitter wants to be told. */

@@ -12,15 +12,17 @@ import {
   type StartService,
   type StoredPool,
   StoredTasks,
+  type TaskMessage,
 } from '@poolmesh/bus'
 import { Lease, PoolTable, TaskEngine } from '@poolmesh/core'
-import { BUCKETS, INTERNAL } from '@poolmesh/types'
+import { BUCKETS, INTERNAL, laneOf, type PriorityLane, SUBJECTS } from '@poolmesh/types'
 import { DeadLetters } from './dead-letters.ts'
 import { DeadQuestions } from './dead-questions.ts'
 import { drain } from './drain.ts'
 import type { Held } from './held.ts'
 import { Intake } from './intake.ts'
 import { answerForOwn } from './own.ts'
+import { ParkedTasks } from './parked.ts'
 import { type DrainingPools, poolListener } from './pools.ts'
 import { Presence } from './presence.ts'
 import { Questions } from './questions.ts'
@@ -65,7 +67,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   const mayAct = (): boolean => tenure !== null && lease.mayAct
 
   const dead = new DeadLetters(nc, { publisher, claims, mayAct, log })
-  const storage = await Storage.open(nc, {
+  const storage = new Storage(nc, {
     engine: () => engine,
     publisher,
     stored,
@@ -74,6 +76,9 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     log,
     mayAct,
   })
+  const takeDirectly = (message: TaskMessage, id: string, lane: PriorityLane): boolean =>
+    mayAct() && (tenure?.takeDirectly(message, id, lane) ?? false)
+  const parked = await ParkedTasks.open(nc, { engine: () => engine, publisher, takeDirectly, log })
   const runLog = owned.use(await RunLog.open(nc, id, publisher, log))
   const reports = owned.use(new Reports(nc))
   const pump = (): void => {
@@ -104,8 +109,8 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       cancel: (pool, taskId, reason) => adapter.cancel(pool, taskId, reason),
       append: (batch, results) => storage.append(batch, results),
       close: (batch) => void dead.acknowledge(batch.handle),
-      park: (batch, tasks, key, wakeAt) => storage.park(batch, tasks, key, wakeAt),
-      retrieve: (key, atMost) => void storage.retrieve(key, atMost),
+      park: (batch, tasks, key, wakeAt) => parked.park(batch, tasks, key, wakeAt),
+      retrieve: (key, atMost) => void parked.retrieve(key, atMost),
       report: (pool, kind) => reports.add(pool, kind),
       schedule,
     },
@@ -118,6 +123,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   )
   const adapter = owned.use(new NatsAdapter(nc, engine, claims, log))
   owned.defer(() => storage.stop())
+  owned.defer(() => parked.stop())
   const draining: DrainingPools = new Map()
   const review = owned.use(new Review({ engine, adapter, mayAct, log }))
   const replaced = (pool: StoredPool): void => {
@@ -157,7 +163,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       jsm,
       engine,
       adapter,
-      storage,
+      parked,
       runLog,
       stored,
       publisher,
@@ -203,7 +209,14 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   const stats = owned.use(await ExecutorStats.open(nc, id, engine))
   const deadQuestions = await DeadQuestions.open(nc, publisher, claims)
   owned.use(await serveQuestions(nc, { questions, deadQuestions, stats, log }))
-  const intake = owned.use(new Intake(nc, { publisher, rejections, defaultStrategy }))
+  const intake = owned.use(
+    new Intake(nc, {
+      publisher,
+      rejections,
+      defaultStrategy,
+      takeDirectly: (message, task) => takeDirectly(message, task.task_id, laneOf(task.priority)),
+    }),
+  )
 
   const every = (ms: number, work: () => void): void => {
     const timer = setInterval(work, ms)
@@ -220,7 +233,12 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     adapter.sweep()
   })
   every(SECOND_MS, () => {
-    if (mayAct()) runLog.write(engine)
+    if (!mayAct()) return
+    runLog.write(engine)
+    void parked.sweep()
+    // Those are the intake's, which all executors share: they must not go to another one meanwhile.
+    for (const { handle } of engine.batches())
+      if (handle.message.subject === SUBJECTS.taskSubmitted) handle.message.working()
   })
   void followConnection(nc, () => {
     tenure?.reset()

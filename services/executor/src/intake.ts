@@ -7,11 +7,15 @@ import {
   INTAKE_CONSUMER,
   maxPayload,
   type Publisher,
+  type PublishOutcome,
   type PulledMessage,
   Puller,
+  STREAM_FULL,
+  type TaskMessage,
   WRONG_LAST_SEQUENCE,
 } from '@poolmesh/bus'
 import {
+  type DistributedTask,
   HEADERS,
   laneOf,
   PoolmeshError,
@@ -25,11 +29,14 @@ import type { Rejections } from './rejections.ts'
 
 /** Messages that are being stored again at one time. */
 const WINDOW = 1_000
+const RETRY_MS = 500
 
 export interface IntakeOptions {
   publisher: Publisher
   rejections: Rejections
   defaultStrategy: RoutingStrategy
+  /** Takes the task without a copy of its own, where there is no room for one. @returns false: not here, or not now */
+  takeDirectly(message: TaskMessage, task: DistributedTask): boolean
 }
 
 export class Intake implements Disposable {
@@ -87,9 +94,15 @@ export class Intake implements Disposable {
       const done =
         outcome.kind === 'stored' || (outcome.kind === 'refused' && WRONG_LAST_SEQUENCE.has(outcome.code))
       if (done) message.ack()
-      else message.nak(500)
+      else if (!this.#isTaken(outcome, message, task)) message.nak(RETRY_MS)
       this.#puller.nudge()
     })
+  }
+
+  /** A full stream takes no copy, and would stay full for good if what is in it were not run all the same. */
+  #isTaken(outcome: PublishOutcome, message: PulledMessage, task: DistributedTask): boolean {
+    const full = outcome.kind === 'refused' && STREAM_FULL.has(outcome.code)
+    return full && !task.fan_out && this.#options.takeDirectly(message, task)
   }
 
   #reject(message: PulledMessage, error: PoolmeshError, value: unknown): void {
@@ -131,7 +144,7 @@ function madeUpId(message: PulledMessage): string {
 }
 
 /** The headers of the stored copy: refuse a pending id, keep the time of submission and whom to tell. */
-export function onward(message: PulledMessage): MsgHdrs {
+export function onward(message: TaskMessage): MsgHdrs {
   const h = headers()
   h.set(HEADERS.expectedLastSubjectSequence, '0')
   h.set(HEADERS.submitted, String(message.at))

@@ -104,19 +104,24 @@ export class Questions {
   async status(taskId: string): Promise<TaskStatusReply> {
     const held = this.#held(taskId)
     if (held && held.state !== 'settled') return statusOfEntry(held)
-    return await this.#look(taskId, async (submission) => {
-      const answer = await this.#ask<TaskStatusReply>(ASK.status, submission, { task_id: taskId })
-      if (answer) return answer
-      return {
-        task_id: taskId,
-        status: 'pending',
-        pool_name: null,
-        attempt: 0,
-        submitted_at: submittedAt(submission),
-        started_at: null,
-        finished_at: null,
-      }
-    })
+    const request = { task_id: taskId }
+    return await this.#look(
+      taskId,
+      async (submission) => {
+        const answer = await this.#ask<TaskStatusReply>(askedOf(ASK.status, submission), request)
+        if (answer) return answer
+        return {
+          task_id: taskId,
+          status: 'pending',
+          pool_name: null,
+          attempt: 0,
+          submitted_at: submittedAt(submission),
+          started_at: null,
+          finished_at: null,
+        }
+      },
+      () => this.#ask<TaskStatusReply>(ASK.status.task, request),
+    )
   }
 
   /** What an executor holds that was paused may have ended meanwhile, under another that took over. */
@@ -133,11 +138,15 @@ export class Questions {
   async cancel(taskId: string, reason: string | undefined): Promise<CancelReply> {
     const held = await this.#engine.cancel(taskId, reason)
     if (held) return { task_id: taskId, ...held }
-    const reply = await this.#look<CancelReply | TaskStatusReply>(taskId, async (submission) => {
-      const request = { task_id: taskId, ...(reason === undefined ? {} : { reason }) }
-      const answer = await this.#ask<CancelReply>(ASK.cancel, submission, request, CANCEL_MS)
-      return answer ?? (await this.#cancelStored(taskId, reason, submission))
-    })
+    const request = { task_id: taskId, ...(reason === undefined ? {} : { reason }) }
+    const reply = await this.#look<CancelReply | TaskStatusReply>(
+      taskId,
+      async (submission) => {
+        const answer = await this.#ask<CancelReply>(askedOf(ASK.cancel, submission), request, CANCEL_MS)
+        return answer ?? (await this.#cancelStored(taskId, reason, submission))
+      },
+      () => this.#ask<CancelReply>(ASK.cancel.task, request, CANCEL_MS),
+    )
     return {
       task_id: taskId,
       cancelled: 'cancelled' in reply && reply.cancelled === true,
@@ -159,14 +168,18 @@ export class Questions {
       counts: {},
       waiting_for: null,
     })
-    const reply = await this.#look<ExplainReply | TaskStatusReply>(taskId, async (submission) => {
-      const answer = await this.#ask<ExplainReply>(ASK.explain, submission, { task_id: taskId })
-      if (answer) return answer
-      const task = taskIn(submission, taskId)
-      const parsed = parseTask(task, { taskId, defaultStrategy: this.#defaultStrategy })
-      if (!parsed.ok) throw parsed.error
-      return explainTask(parsed.task, this.#engine.table, 'pending')
-    })
+    const reply = await this.#look<ExplainReply | TaskStatusReply>(
+      taskId,
+      async (submission) => {
+        const answer = await this.#ask<ExplainReply>(askedOf(ASK.explain, submission), { task_id: taskId })
+        if (answer) return answer
+        const task = taskIn(submission, taskId)
+        const parsed = parseTask(task, { taskId, defaultStrategy: this.#defaultStrategy })
+        if (!parsed.ok) throw parsed.error
+        return explainTask(parsed.task, this.#engine.table, 'pending')
+      },
+      () => this.#ask<ExplainReply>(ASK.explain.task, { task_id: taskId }),
+    )
     return 'candidates' in reply ? (reply as ExplainReply) : ended(reply as TaskStatusReply, 'least_loaded')
   }
 
@@ -177,10 +190,14 @@ export class Questions {
     return { ...reply, task_id: typeof request['task_id'] === 'string' ? request['task_id'] : null }
   }
 
-  /** The status of an ended task, or what `pending` makes of its submission; NOT_FOUND when there is neither. */
+  /**
+   * The status of an ended task, or what `pending` makes of its submission; NOT_FOUND when there is neither.
+   * @param direct asks the executor that dispatches, which may have the task from the intake itself
+   */
   async #look<T>(
     taskId: string,
     pending: (submission: StoredSubmission) => Promise<T>,
+    direct: () => Promise<T | null>,
   ): Promise<T | TaskStatusReply> {
     let behind = true
     for (let times = 0; ; times++) {
@@ -192,8 +209,15 @@ export class Questions {
       const late = await this.#stored.result(taskId)
       if (late) return statusOfResult(late.result, late.at)
       // When the intake is through, a last look: it may have moved the task since the one above.
-      if (times >= BEHIND_TIMES || !behind) throw notFound(taskId)
+      if (!behind) throw notFound(taskId)
+      if (times >= BEHIND_TIMES)
+        throw new PoolmeshError(
+          'UNAVAILABLE',
+          `${taskId} is not known yet, and tasks that were published to task.submitted still wait to be taken in: ask again`,
+        )
       behind = await this.#intakeIsBehind()
+      const held = behind && (await direct())
+      if (held) return held
       if (behind) await new Promise((resolve) => setTimeout(resolve, BEHIND_MS))
     }
   }
@@ -203,14 +227,8 @@ export class Questions {
     return info.num_pending > 0 || info.num_ack_pending > 0
   }
 
-  /** Asks whoever has tasks of that lane; null when it does not hold this one, or nobody does, or there is no answer. */
-  async #ask<T>(
-    { task, fanOut }: { task: string; fanOut: string },
-    submission: StoredSubmission,
-    request: object,
-    timeoutMs = ASK_MS,
-  ): Promise<T | null> {
-    const subject = submission.subject.startsWith(FANOUT_LANE) ? fanOut : task
+  /** Asks whoever has tasks; null when it does not hold this one, or nobody does, or there is no answer. */
+  async #ask<T>(subject: string, request: object, timeoutMs = ASK_MS): Promise<T | null> {
     try {
       const answer = await this.#nc.request(subject, JSON.stringify(request), { timeout: timeoutMs })
       return answer.json<T | null>()
@@ -249,7 +267,7 @@ export class Questions {
     const outcome = await this.#publisher.store(subject, text, h)
     if (outcome.kind === 'stored') {
       // Whoever dispatches may have looked for a result a moment before, and holds it by now.
-      await this.#ask(ASK.cancel, submission, { task_id: taskId }, CANCEL_MS)
+      await this.#ask(askedOf(ASK.cancel, submission), { task_id: taskId }, CANCEL_MS)
       if (alone)
         await this.#jsm.streams.deleteMessage(STREAMS.tasks, submission.sequence, false).catch(() => false)
       const notify = submission.headers?.get(HEADERS.notify)
@@ -273,6 +291,10 @@ export interface QuestionParts {
   /** Whether we dispatch. */
   mayAct(): boolean
 }
+
+/** Who has tasks of that lane. */
+const askedOf = (ask: { task: string; fanOut: string }, submission: StoredSubmission): string =>
+  submission.subject.startsWith(FANOUT_LANE) ? ask.fanOut : ask.task
 
 const submittedAt = (submission: StoredSubmission): string => {
   const ms = Number(submission.headers?.get(HEADERS.submitted))

@@ -1,6 +1,6 @@
 // What was published as a task and is none: recorded on `task.rejected`, and ended as failed where it has a readable id.
 import { headers } from '@nats-io/transport-node'
-import type { Publisher, PulledMessage, StoredTasks } from '@poolmesh/bus'
+import type { Publisher, StoredTasks, TaskMessage } from '@poolmesh/bus'
 import {
   completedSubject,
   type DistributedTaskResult,
@@ -26,7 +26,7 @@ export class Rejections {
   }
 
   /** @returns whether it is recorded; false: try again later */
-  async record(error: PoolmeshError, message: PulledMessage, value: unknown): Promise<boolean> {
+  async record(error: PoolmeshError, message: TaskMessage, value: unknown): Promise<boolean> {
     const rejection: Rejection = {
       error: { ...error.toRefusal().error, issues: error.issues.map((issue) => ({ ...issue })) },
       received: Buffer.from(message.data.subarray(0, RECEIVED_BYTES)).toString('utf8'),
@@ -48,7 +48,7 @@ export class Rejections {
     return await this.#fail(taskId, error, message)
   }
 
-  async #fail(taskId: string, error: PoolmeshError, message: PulledMessage): Promise<boolean> {
+  async #fail(taskId: string, error: PoolmeshError, message: TaskMessage): Promise<boolean> {
     // The same id may be pending as a valid task, which this must not end.
     const pending = await this.#stored.submission(taskId).catch(() => null)
     if (pending && pending.sequence !== message.sequence) return true

@@ -1,17 +1,13 @@
-// The batch log's writes: results by compare-and-set, one outstanding a batch; parking and bringing back.
-import { createHash } from 'node:crypto'
-import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
+// The batch log's writes: results by compare-and-set, one outstanding a batch.
 import { headers, type NatsConnection } from '@nats-io/transport-node'
 import { type ClaimCheck, maxPayload, type Publisher, type StoredTasks } from '@poolmesh/bus'
 import type { Batch, TaskEngine } from '@poolmesh/core'
-import { type DistributedTask, type DistributedTaskResult, HEADERS, STREAMS } from '@poolmesh/types'
+import { type DistributedTaskResult, HEADERS } from '@poolmesh/types'
 import type { Logger } from 'pino'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Held } from './held.ts'
 
 const MAX_WRITE_BYTES = 512 * 1024
-/** Subject token of tasks that no signature brings back, only time. */
-const BY_TIME = 'later'
 const RETRY_MS = 500
 
 export interface StorageOptions {
@@ -25,23 +21,14 @@ export interface StorageOptions {
   log: Logger
 }
 
-/** A signature as one subject token. */
-const signatureToken = (key: string): string => createHash('sha256').update(key).digest('hex').slice(0, 20)
-
 export class Storage {
   readonly #nc: NatsConnection
-  readonly #jsm: JetStreamManager
   readonly #options: StorageOptions
   #stopped = false
 
-  private constructor(nc: NatsConnection, jsm: JetStreamManager, options: StorageOptions) {
+  constructor(nc: NatsConnection, options: StorageOptions) {
     this.#nc = nc
-    this.#jsm = jsm
     this.#options = options
-  }
-
-  static async open(nc: NatsConnection, options: StorageOptions): Promise<Storage> {
-    return new Storage(nc, await jetstreamManager(nc), options)
   }
 
   /** See EnginePorts.append. */
@@ -132,75 +119,6 @@ export class Storage {
   #bury(batch: Batch<Held>, stored: readonly DistributedTaskResult[]): void {
     const taskOf = (id: string) => batch.entries.find(({ task }) => task.task_id === id)?.task
     this.#options.dead.bury(batch.handle, stored, taskOf)
-  }
-
-  /** See EnginePorts.park: a scheduled message that returns to its lane by itself at `wakeAt`. */
-  park(batch: Batch<Held>, tasks: DistributedTask[], signatureKey: string | null, wakeAt: number): void {
-    const { handle } = batch
-    const token = signatureKey === null ? BY_TIME : signatureToken(signatureKey)
-    const h = headers()
-    h.set('Nats-Schedule', `@at ${new Date(Math.max(wakeAt, Date.now() + 1_000)).toISOString()}`)
-    h.set('Nats-Schedule-Target', `task.submitted.${batch.lane}-back.${batch.id}`)
-    h.set(HEADERS.submitted, String(batch.submittedAt))
-    if (handle.notify) h.set(HEADERS.notify, handle.notify)
-    if (handle.resultSubject.startsWith('task.branch.')) h.set(HEADERS.parent, '1')
-    const body = JSON.stringify(handle.alone ? tasks[0] : tasks)
-    this.#options.publisher.publish(`task.parked.${token}.${batch.lane}.${batch.id}`, body, h, (outcome) => {
-      if (outcome.kind !== 'stored')
-        this.#options.log.warn({ batch: batch.id, outcome }, 'could not be parked')
-      this.#options.engine().parking.parked(batch, signatureKey, outcome.kind === 'stored')
-    })
-  }
-
-  /** See EnginePorts.retrieve: back into the lane first, and only then out of the parked, so that nothing is lost. */
-  async retrieve(signatureKey: string, atMost: number): Promise<void> {
-    let count = 0
-    try {
-      const filter = `task.parked.${signatureToken(signatureKey)}.>`
-      const messages = await this.#jsm.direct.getBatch(STREAMS.tasks, {
-        seq: 1,
-        next_by_subj: filter,
-        batch: atMost,
-      })
-      const moves: Promise<boolean>[] = []
-      for await (const message of messages) {
-        const [, , , lane, id] = message.subject.split('.')
-        const h = headers()
-        h.set(HEADERS.expectedLastSubjectSequence, '0')
-        for (const name of [HEADERS.submitted, HEADERS.notify, HEADERS.parent])
-          if (message.header?.has(name)) h.set(name, message.header.get(name))
-        const moved = this.#options.publisher.store(`task.submitted.${lane}-back.${id}`, message.data, h)
-        moves.push(
-          moved.then(async (outcome) => {
-            if (outcome.kind === 'unknown') return false
-            return await this.#jsm.streams.deleteMessage(STREAMS.tasks, message.seq, false).catch(() => false)
-          }),
-        )
-      }
-      count = (await Promise.all(moves)).filter(Boolean).length
-    } catch (error) {
-      if (!/no message|not found/i.test((error as Error).message))
-        this.#options.log.warn({ err: error }, 'parked tasks cannot be read now')
-    }
-    if (!this.#stopped) this.#options.engine().parking.retrieved(signatureKey, count)
-  }
-
-  /** What is parked already when an executor starts: one task of each signature says what it requires. */
-  async findParked(known: (task: DistributedTask) => void): Promise<void> {
-    const info = await this.#jsm.streams.info(STREAMS.tasks, { subjects_filter: 'task.parked.>' })
-    const tokens = new Set(
-      Object.keys(info.state.subjects ?? {}).map((subject) => subject.split('.')[2] as string),
-    )
-    tokens.delete(BY_TIME)
-    for (const token of tokens) {
-      const message = await this.#jsm.direct.getMessage(STREAMS.tasks, {
-        seq: 1,
-        next_by_subj: `task.parked.${token}.>`,
-      })
-      if (!message) continue
-      const body: unknown = message.json()
-      known((Array.isArray(body) ? body[0] : body) as DistributedTask)
-    }
   }
 
   stop(): void {

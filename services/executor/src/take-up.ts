@@ -1,7 +1,7 @@
 // Takes batches from the lanes into the engine: read, checked, compared with what is stored already.
 import type { NatsConnection } from '@nats-io/transport-node'
-import type { LaneConsumer, Publisher, PulledMessage, StoredResults, StoredTasks } from '@poolmesh/bus'
-import { Puller } from '@poolmesh/bus'
+import type { LaneConsumer, Publisher, StoredResults, StoredTasks, TaskMessage } from '@poolmesh/bus'
+import { Puller, WRONG_LAST_SEQUENCE } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
 import {
   batchOfTaskId,
@@ -30,6 +30,7 @@ import { type Rejections, refusedResult } from './rejections.ts'
 const MADE_UP_ID = /^pm_[A-Za-z0-9]{22}$/
 /** `[`: the message is an array. */
 const BRACKET = 0x5b
+const IN_LANE = 'task.submitted.'
 const NO_RESULTS: StoredResults = { results: [], lastSequence: 0, at: null }
 
 export interface TakeUpOptions {
@@ -96,9 +97,20 @@ export class TakeUp implements Disposable {
     for (const puller of this.#pullers) puller.reset()
   }
 
-  #take(message: PulledMessage, lane: PriorityLane, handedOver: boolean): void {
+  /** Takes a task from a message that is in no lane. @returns false: there is no room */
+  takeDirectly(message: TaskMessage, id: string, lane: PriorityLane): boolean {
+    if (this.#over || this.#room(lane) === 0) return false
+    this.#take(message, lane, message.deliveries > 1, id)
+    return true
+  }
+
+  #take(
+    message: TaskMessage,
+    lane: PriorityLane,
+    handedOver: boolean,
+    id = message.subject.slice(message.subject.lastIndexOf('.') + 1),
+  ): void {
     const { engine } = this.#options
-    const id = message.subject.slice(message.subject.lastIndexOf('.') + 1)
     const held = engine.holds(id)
     if (held) {
       again(held.handle, message)
@@ -124,7 +136,7 @@ export class TakeUp implements Disposable {
     })
   }
 
-  #otherIds(message: PulledMessage, id: string): { ids: string[]; alone: boolean } | null {
+  #otherIds(message: TaskMessage, id: string): { ids: string[]; alone: boolean } | null {
     if (batchOfTaskId(id) !== null) return { ids: [id], alone: true }
     const read = message.data[0] === BRACKET ? this.#read(message, id) : null
     if (read === null || read instanceof PoolmeshError || read.tasks.length === 0) return null
@@ -205,7 +217,7 @@ export class TakeUp implements Disposable {
   }
 
   /** The tasks of a message; what is no task in a batch fails by itself and the others run. */
-  #read(message: PulledMessage, id: string): Read | PoolmeshError {
+  #read(message: TaskMessage, id: string): Read | PoolmeshError {
     let body: unknown
     try {
       body = parseJson(message.text(), `the message on ${message.subject}`)
@@ -234,14 +246,16 @@ export class TakeUp implements Disposable {
   }
 
   /** A fan-out in an ordinary lane goes to the lane of those who know what to do with it. */
-  #toDistributor(message: PulledMessage, task: DistributedTask): void {
+  #toDistributor(message: TaskMessage, task: DistributedTask): void {
     this.#options.publisher.publish(
       submittedSubject('fanout', task.task_id),
       JSON.stringify(task),
       onward(message),
       (outcome) => {
-        if (outcome.kind === 'unknown') message.nak(500)
-        else message.ack()
+        // Refused because the id is pending there: the first submission stands.
+        const pending = outcome.kind === 'refused' && WRONG_LAST_SEQUENCE.has(outcome.code)
+        if (outcome.kind === 'stored' || pending) message.ack()
+        else message.nak(500)
       },
     )
   }
@@ -260,7 +274,7 @@ export class TakeUp implements Disposable {
 
 /** A message of a lane. */
 interface Taken {
-  message: PulledMessage
+  message: TaskMessage
   lane: PriorityLane
   /** Of the batch. */
   id: string
@@ -270,13 +284,20 @@ interface Taken {
   handedOver: boolean
 }
 
+const isInLane = ({ subject }: TaskMessage): boolean => subject.startsWith(IN_LANE)
+
 /**
  * Delivered again although it is held here: the newer delivery is the one to acknowledge. A second submission of the same
- * id is not another task: the first stands.
+ * id is not another task: the first stands. What was taken from outside the lanes may have been stored in one meanwhile,
+ * and that is the one to keep.
  */
-function again(held: Held, message: PulledMessage): void {
-  if (held.message.sequence === message.sequence) held.message = message
-  else message.ack()
+function again(held: Held, message: TaskMessage): void {
+  const before = held.message
+  if (before.sequence === message.sequence) held.message = message
+  else if (isInLane(message) && !isInLane(before)) {
+    held.message = message
+    before.ack()
+  } else message.ack()
 }
 
 interface Read {

@@ -3,12 +3,13 @@
 import type { JetStreamManager } from '@nats-io/jetstream'
 import { nuid } from '@nats-io/transport-node'
 import type { NatsAdapter } from '@poolmesh/adapters'
-import { takeOverLanes } from '@poolmesh/bus'
+import { type TaskMessage, takeOverLanes } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
+import type { PriorityLane } from '@poolmesh/types'
 import type { Logger } from 'pino'
 import type { Held } from './held.ts'
+import type { ParkedTasks } from './parked.ts'
 import type { RunLog } from './run-log.ts'
-import type { Storage } from './storage.ts'
 import { TakeUp, type TakeUpOptions } from './take-up.ts'
 
 /** Pools that live answer within a round trip; one that is paused is not waited for. */
@@ -19,7 +20,7 @@ const RECOVER_MS = 3_000
 export interface TenureParts extends Omit<TakeUpOptions, 'lanes' | 'onRecovered'> {
   jsm: JetStreamManager
   adapter: NatsAdapter
-  storage: Storage
+  parked: ParkedTasks
   runLog: RunLog
   log: Logger
 }
@@ -38,7 +39,7 @@ export class Tenure implements AsyncDisposable {
   /** Resolves when tasks come in; nothing is dispatched before all that was in flight has. */
   static async begin(nc: ConstructorParameters<typeof TakeUp>[0], parts: TenureParts): Promise<Tenure> {
     const tenure = new Tenure(parts)
-    const { engine, adapter, runLog, storage, jsm, log } = parts
+    const { engine, adapter, runLog, parked, jsm, log } = parts
     try {
       engine.recover()
       await adapter.act()
@@ -47,7 +48,7 @@ export class Tenure implements AsyncDisposable {
         takeOverLanes(jsm, nuid.next().slice(-12)),
         adapter.running(pools, POOLS_MS),
         runLog.recall(engine),
-        storage.findParked((task) => {
+        parked.recall((task) => {
           const signature = engine.waiting.signature(task.required_capabilities, task.pool ?? null)
           engine.parking.known(signature.key, signature.requirements)
           engine.waiting.release(signature)
@@ -74,6 +75,11 @@ export class Tenure implements AsyncDisposable {
 
   nudge(): void {
     this.#takeUp?.nudge()
+  }
+
+  /** See TakeUp. */
+  takeDirectly(message: TaskMessage, id: string, lane: PriorityLane): boolean {
+    return this.#takeUp?.takeDirectly(message, id, lane) ?? false
   }
 
   reset(): void {

@@ -121,12 +121,15 @@ export class Parking<Handle> {
     }
   }
 
-  /** The answer to `retrieve`: so many batches are on their way back into their lanes. */
-  retrieved(signatureKey: string, count: number): void {
+  /**
+   * The answer to `retrieve`: so many batches are on their way back into their lanes.
+   * @param count 0: none is parked any more; null: some are there, or nobody knows, and none comes back now
+   */
+  retrieved(signatureKey: string, count: number | null): void {
     const parked = this.#parked.get(signatureKey)
     if (!parked) return
     parked.retrieving = false
-    this.#engine.counters.retrieved += count
+    this.#engine.counters.retrieved += count ?? 0
     if (count === 0) {
       // Nothing under way and nothing found: it is not worth remembering.
       this.#parked.delete(signatureKey)
