@@ -1,8 +1,9 @@
-// `npm run bench -- [main|decision|registry] [options]`
+// `npm run bench -- [main|decision|registry|backlog] [options]`
 const BENCHMARKS = {
   main: () => import('./main-job.ts'),
   decision: () => import('./decision.ts'),
   registry: () => import('./registry.ts'),
+  backlog: () => import('./backlog.ts'),
 } as const
 
 const named = process.argv[2]
