@@ -10,7 +10,9 @@ import { NO_LEADER } from './publisher.ts'
 const NOT_CLUSTERED = 10074
 /** Fewer servers with room than copies: too few of them, or not all have found each other yet. */
 const NO_PEERS = 10005
-const PASSING = new Set([...NO_LEADER, NO_PEERS])
+/** What another process is making at this moment is refused as there, and not found when it is looked at. */
+const BEING_MADE = [10058, 10059]
+const PASSING = new Set([...NO_LEADER, ...BEING_MADE, NO_PEERS])
 /** Elections take seconds; a cluster that is started needs a little longer to find all its servers. */
 const PATIENCE_MS = 15_000
 const RETRY_MS = 300
