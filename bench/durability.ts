@@ -69,6 +69,7 @@ for (let round = 0; round < Number(values.rounds); round++)
   for (const [name, durability] of Object.entries(SETTINGS))
     outcomes[name] = [...(outcomes[name] ?? []), await measure(durability, report)]
 report.durability(
+  'sync 1s',
   Object.fromEntries(
     Object.entries(outcomes).map(([name, rounds]) => {
       const took = rounds.flatMap((round) => round.took)

@@ -81,14 +81,23 @@ export class Report {
     }
   }
 
-  /** By setting: tasks a second of each round, and milliseconds of lone tasks. */
-  durability(of: Record<string, { speeds: number[]; median: number; p99: number; probes: number }>): void {
+  /**
+   * By setting: tasks a second of each round, and milliseconds of lone tasks. Each round is compared with the usual setting's
+   * round beside it, since a machine that others use too is as slow for both.
+   */
+  durability(
+    usual: string,
+    of: Record<string, { speeds: number[]; median: number; p99: number; probes: number }>,
+  ): void {
     this.#all['durability'] = of
-    for (const [name, { speeds, median: middle, p99, probes }] of Object.entries(of))
+    const beside = of[usual]?.speeds ?? []
+    for (const [name, { speeds, median: middle, p99, probes }] of Object.entries(of)) {
+      const ratio = median(speeds.map((speed, i) => speed / (beside[i] ?? Number.NaN)))
       this.#say(
-        `${name.padEnd(20)} ${whole(median(speeds)).padStart(7)} tasks/s (rounds: ${list(speeds)}); alone ` +
-          `median ${middle.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms (${whole(probes)} probes)`,
+        `${name.padEnd(20)} ${whole(median(speeds)).padStart(7)} tasks/s, ${ratio.toFixed(2)} of ${usual} ` +
+          `(rounds: ${list(speeds)}); alone median ${middle.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms (${whole(probes)} probes)`,
       )
+    }
   }
 
   logged(lines: readonly string[]): void {
