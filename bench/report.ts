@@ -44,7 +44,7 @@ export class Report {
       `  by pool: ${byPool.sort().join(', ')}; all acknowledged after ${outcome.ackSeconds.toFixed(2)} s; ` +
         `${whole(outcome.ranAgain)} ran again${reasons.join()}${stopped}`,
     )
-    this.#exactlyOnce(name, submitted, outcome)
+    this.exactlyOnce(name, submitted, outcome)
   }
 
   throughput(job: ThroughputJob, rounds: PerContender<Round[]>): void {
@@ -59,7 +59,7 @@ export class Report {
         `  ${name.padEnd(10)} ${whole(median(speeds(name)))} tasks/s (rounds: ${list(speeds(name))}); ` +
           `distinct results ${list(rounds[name].map((round) => round.distinct))}`,
       )
-      for (const round of rounds[name]) this.#exactlyOnce(name, job.tasks, round)
+      for (const round of rounds[name]) this.exactlyOnce(name, job.tasks, round)
     }
     this.#say(`  ratio ${ratio.toFixed(2)}`)
     for (const name of NAMES) this.#say(`  ${name.padEnd(10)} ${useOf(rounds[name])}`)
@@ -81,6 +81,25 @@ export class Report {
     }
   }
 
+  /**
+   * By setting: tasks a second of each round, and milliseconds of lone tasks. Each round is compared with the usual setting's
+   * round beside it, since a machine that others use too is as slow for both.
+   */
+  durability(
+    usual: string,
+    of: Record<string, { speeds: number[]; median: number; p99: number; probes: number }>,
+  ): void {
+    this.#all['durability'] = of
+    const beside = of[usual]?.speeds ?? []
+    for (const [name, { speeds, median: middle, p99, probes }] of Object.entries(of)) {
+      const ratio = median(speeds.map((speed, i) => speed / (beside[i] ?? Number.NaN)))
+      this.#say(
+        `${name.padEnd(20)} ${whole(median(speeds)).padStart(7)} tasks/s, ${ratio.toFixed(2)} of ${usual} ` +
+          `(rounds: ${list(speeds)}); alone median ${middle.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms (${whole(probes)} probes)`,
+      )
+    }
+  }
+
   logged(lines: readonly string[]): void {
     this.#all['logged'] = lines
     this.#say(`warnings and errors in the services' logs: ${lines.length}`)
@@ -91,7 +110,8 @@ export class Report {
     return JSON.stringify({ ...this.#all, broken: this.broken }, null, 2)
   }
 
-  #exactlyOnce(
+  /** Writes down what is not: every task has one result, and it completed. */
+  exactlyOnce(
     name: string,
     tasks: number,
     counts: { results: number; distinct: number; completed: number },

@@ -1,7 +1,8 @@
-// `npm run bench -- [main|decision|registry|backlog] [options]`
+// `npm run bench -- [main|decision|registry|durability|backlog] [options]`
 const BENCHMARKS = {
   main: () => import('./main-job.ts'),
   decision: () => import('./decision.ts'),
+  durability: () => import('./durability.ts'),
   registry: () => import('./registry.ts'),
   backlog: () => import('./backlog.ts'),
 } as const

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { startNatsServer } from '@poolmesh/bus'
+import { startTestCluster } from '@poolmesh/testkit'
 import type { Processes } from '../processes/usage.ts'
 
 const SERVICES = ['registry', 'executor', 'distributor', 'health-monitor'] as const
@@ -25,11 +26,22 @@ export interface Product extends System {
   readonly logged: string[]
 }
 
+export interface Durability {
+  /** As POOLMESH_SYNC. */
+  sync: string
+  /** NATS servers, each of which keeps a copy. */
+  copies: 1 | 3
+}
+const USUAL: Durability = { sync: '1s', copies: 1 }
+
 /** A broker of its own, on any free port, with files that go with it. */
-export async function startBroker(parts: AsyncDisposableStack): Promise<{ url: string; pid: number }> {
+export async function startBroker(
+  parts: AsyncDisposableStack,
+  sync = USUAL.sync,
+): Promise<{ url: string; pid: number }> {
   const dataDir = await mkdtemp(join(tmpdir(), 'poolmesh-bench-'))
   parts.defer(() => rm(dataDir, { recursive: true, force: true }))
-  const server = parts.use(await startNatsServer({ port: 0, dataDir, sync: '1s' }))
+  const server = parts.use(await startNatsServer({ port: 0, dataDir, sync }))
   // Where the process ends without disposing, the server goes first, by its own hook, and then its files.
   const remove = (): void => rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 })
   process.once('exit', remove)
@@ -37,24 +49,39 @@ export async function startBroker(parts: AsyncDisposableStack): Promise<{ url: s
   return server
 }
 
+async function startBrokers(
+  parts: AsyncDisposableStack,
+  { sync, copies }: Durability,
+): Promise<{ url: string; processes: Processes }> {
+  if (copies === 1) {
+    const { url, pid } = await startBroker(parts, sync)
+    return { url, processes: { 'nats-server': pid } }
+  }
+  const { url, nodes } = parts.use(await startTestCluster({ nodes: copies, sync }))
+  return { url, processes: Object.fromEntries(nodes.map(({ name, pid }) => [`nats-server ${name}`, pid])) }
+}
+
 /** @param execArgvOf what Node gets for a service, such as `--cpu-prof` */
-export async function startProduct(execArgvOf: (name: string) => string[]): Promise<Product> {
+export async function startProduct(
+  execArgvOf: (name: string) => string[] = () => [],
+  durability = USUAL,
+): Promise<Product> {
   await using parts = new AsyncDisposableStack()
-  const broker = await startBroker(parts)
-  const processes: Processes = { 'nats-server': broker.pid }
+  const { url, processes } = await startBrokers(parts, durability)
+  const env = { ...process.env, NATS_URL: url, POOLMESH_REPLICAS: String(durability.copies) }
   const logged: string[] = []
   const keep = (name: string, line: string): void => {
     if (logged.length < MAX_LOGGED) logged.push(`${name}: ${line}`)
   }
   await Promise.all(
     SERVICES.map(async (name) => {
-      const service = parts.use(startService(name, broker.url, execArgvOf(name), (line) => keep(name, line)))
+      const service = parts.use(startService(name, env, execArgvOf(name), (line) => keep(name, line)))
       processes[name] = service.pid
       await service.ready
     }),
   )
   const owned = parts.move()
-  return { url: broker.url, processes, logged, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { url, processes, logged, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 interface Service extends AsyncDisposable {
@@ -64,13 +91,13 @@ interface Service extends AsyncDisposable {
 
 function startService(
   name: string,
-  url: string,
+  env: NodeJS.ProcessEnv,
   execArgv: string[],
   onLine: (line: string) => void,
 ): Service {
   const child = spawn(process.execPath, [...execArgv, SERVICE_FILE, name], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { ...process.env, NATS_URL: url, POOLMESH_LOG_LEVEL: 'warn' },
+    env: { ...env, POOLMESH_LOG_LEVEL: 'warn' },
   })
   for (const output of [child.stdout, child.stderr])
     if (output) createInterface({ input: output }).on('line', onLine)

@@ -7,6 +7,7 @@ import {
   type Payload,
   type Subscription,
 } from '@nats-io/transport-node'
+import { followLink } from './link.ts'
 
 /**
  * What the broker said of a publish. `unknown`: it said nothing in time, the message may be stored or not. With
@@ -21,6 +22,8 @@ export type PublishOutcome =
 export const WRONG_LAST_SEQUENCE = new Set([10071, 10164])
 /** The stream takes no more: full by bytes, by messages, or out of storage. */
 export const STREAM_FULL = new Set([10023, 10047, 10077, 10122])
+/** No leader now: of the cluster, or of the stream. Nothing is stored, and a moment later it may be. */
+export const NO_LEADER = new Set([10004, 10008, 10009, 10069, 10118])
 
 interface Waiting {
   done: (outcome: PublishOutcome) => void
@@ -39,6 +42,7 @@ export class Publisher implements Disposable {
   readonly #subscription: Subscription
   readonly #waiting = new Map<string, Waiting>()
   readonly #timer: NodeJS.Timeout
+  readonly #link: Disposable
   readonly #timeoutMs: number
   #next = 0
 
@@ -57,6 +61,9 @@ export class Publisher implements Disposable {
       },
     })
     this.#timer = setInterval(() => this.#expire(), 250)
+    this.#link = followLink(nc, (up) => {
+      if (up) this.#endAll('the connection was cut before the answer came')
+    })
   }
 
   /** How many publishes have no answer yet. */
@@ -115,12 +122,17 @@ export class Publisher implements Disposable {
     }
   }
 
+  #endAll(message: string): void {
+    const all = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const waiting of all) waiting.done({ kind: 'unknown', message })
+  }
+
   close(): void {
     clearInterval(this.#timer)
+    this.#link[Symbol.dispose]()
     this.#subscription.unsubscribe()
-    for (const waiting of this.#waiting.values())
-      waiting.done({ kind: 'unknown', message: 'the connection was closed' })
-    this.#waiting.clear()
+    this.#endAll('the connection was closed')
   }
 
   [Symbol.dispose](): void {

@@ -4,13 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { JetStreamApiError } from '@nats-io/jetstream'
 import { errors, type NatsConnection } from '@nats-io/transport-node'
 import { PoolmeshError } from '@poolmesh/types'
+import { NO_LEADER } from './publisher.ts'
 
 /** `replicas > 1 not supported in non-clustered mode`. */
 const NOT_CLUSTERED = 10074
 /** Fewer servers with room than copies: too few of them, or not all have found each other yet. */
 const NO_PEERS = 10005
-/** No leader now, of the cluster or of a stream; and a peer that is not there yet. */
-const ELECTING = new Set([10004, 10008, 10009, 10069, NO_PEERS])
+/** What another process is making at this moment is refused as there, and not found when it is looked at. */
+const BEING_MADE = [10058, 10059]
+const PASSING = new Set([...NO_LEADER, ...BEING_MADE, NO_PEERS])
 /** Elections take seconds; a cluster that is started needs a little longer to find all its servers. */
 const PATIENCE_MS = 15_000
 const RETRY_MS = 300
@@ -43,7 +45,7 @@ function isSilence(error: unknown): boolean {
 }
 
 const mayPass = (nc: NatsConnection, error: unknown): boolean =>
-  !nc.isClosed() && nc.info?.cluster !== undefined && (ELECTING.has(codeOf(error)) || isSilence(error))
+  !nc.isClosed() && nc.info?.cluster !== undefined && (PASSING.has(codeOf(error)) || isSilence(error))
 
 function explain(nc: NatsConnection, replicas: number, error: unknown): unknown {
   const server = `the NATS server at ${nc.getServer()}`
@@ -59,7 +61,7 @@ function explain(nc: NatsConnection, replicas: number, error: unknown): unknown 
       { cause: error },
     )
   const { message, name } = error as Error
-  if (name !== 'JetStreamNotEnabled' && !isSilence(error) && !ELECTING.has(codeOf(error))) return error
+  if (name !== 'JetStreamNotEnabled' && !isSilence(error) && !PASSING.has(codeOf(error))) return error
   const what = nc.info?.cluster === undefined ? 'is not enabled on' : 'does not answer at'
   return new PoolmeshError('UNAVAILABLE', `JetStream ${what} ${server} (${message})`, [], {
     cause: error,

@@ -13,6 +13,7 @@ import {
 import { DeadLetters } from './dead-letters.ts'
 import { ask, type RequestOptions } from './requests.ts'
 import { hasOutputRef, withOutput } from './submission/outputs.ts'
+import type { TaskSink } from './submission/submission.ts'
 import { type SubmissionOptions, Submissions } from './submission/submissions.ts'
 import { type SubmitManyOptions, type TaskSource, TaskStream } from './submission/task-stream.ts'
 import { type SubmitOptions, TaskHandle } from './task-handle.ts'
@@ -59,7 +60,11 @@ export class DistributedTaskExecutor implements AsyncDisposable {
    */
   submit(task: DistributedTaskInput, options: SubmitOptions = {}): TaskHandle {
     options.signal?.throwIfAborted()
-    return TaskHandle.submit(this.#nc, (sink) => this.#submissions.add(task, sink), options)
+    const parts = {
+      add: (sink: TaskSink) => this.#submissions.add(task, sink),
+      takeBack: (taskId: string) => this.#submissions.takeBack(taskId),
+    }
+    return TaskHandle.submit(this.#nc, parts, options)
   }
 
   /** Submits what a source gives, at the pace of the system, and gives the results as they come. */

@@ -1,10 +1,11 @@
 // What a submitter holds of one task.
-
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { NatsConnection } from '@nats-io/transport-node'
 import {
   type CancelReply,
   type DistributedTaskResult,
   isTerminal,
+  PoolmeshError,
   SUBJECTS,
   type TaskStatus,
   type TaskStatusReply,
@@ -25,7 +26,7 @@ export interface TaskEvent {
 }
 
 export interface SubmitOptions {
-  /** Aborted: the task is cancelled, and `result()` rejects. */
+  /** Aborted: the task is cancelled, `result()` rejects, and so does `stored` while that is open. */
   signal?: AbortSignal | undefined
   /** Called with each change of status; `running` is asked for while there is somebody to hear it. */
   onStatus?: ((event: TaskEvent) => void) | undefined
@@ -33,6 +34,20 @@ export interface SubmitOptions {
 
 /** Statuses that one reader of `events` may be behind; there are few in a task's life. */
 const EVENTS_KEPT = 64
+const CANCEL_TRIES = 60
+const CANCEL_PAUSE_MS = 500
+const PASSING: readonly string[] = ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL']
+
+const isDeadline = (reason: unknown): reason is PoolmeshError =>
+  reason instanceof PoolmeshError && reason.code === 'DEADLINE_EXCEEDED'
+
+const deadlineExceeded = (taskId: string, fate: string, cause: PoolmeshError): PoolmeshError =>
+  new PoolmeshError(
+    'DEADLINE_EXCEEDED',
+    `the deadline of the caller passed before the task ${taskId} ended: ${fate}`,
+    [],
+    { cause },
+  )
 
 export class TaskHandle {
   readonly #nc: NatsConnection
@@ -44,6 +59,8 @@ export class TaskHandle {
   #watch: StatusWatch | undefined
   #last: TaskEvent | undefined
   #ended = false
+  #isStored = false
+  #cancelWhenStored = false
   #taskId = ''
 
   private constructor(nc: NatsConnection, onStatus: SubmitOptions['onStatus']) {
@@ -54,10 +71,17 @@ export class TaskHandle {
     this.#result.promise.catch(() => {})
   }
 
-  /** @internal Made by the executor: `add` submits the sink and gives the task's id. */
-  static submit(nc: NatsConnection, add: (sink: TaskSink) => string, options: SubmitOptions): TaskHandle {
+  /**
+   * @internal Made by the executor: `add` submits the sink and gives the task's id; `takeBack` says whether a task that is
+   * not confirmed is certain not to be stored.
+   */
+  static submit(
+    nc: NatsConnection,
+    parts: { add(sink: TaskSink): string; takeBack(taskId: string): boolean },
+    options: SubmitOptions,
+  ): TaskHandle {
     const handle = new TaskHandle(nc, options.onStatus)
-    handle.#taskId = add({
+    handle.#taskId = parts.add({
       stored: () => handle.#hasStored(),
       settle: (result) => handle.#end(result),
       fail: (_, error) => {
@@ -66,12 +90,37 @@ export class TaskHandle {
       },
     })
     handle.#abort = onAbort(options.signal, (reason) => {
-      // Waits until it is stored, if that is still open: what is not there cannot be cancelled.
-      void handle.cancel('the submitter aborted it').catch(() => {})
-      handle.#fail(reason)
+      const fate = handle.#giveUp(parts.takeBack)
+      const error = isDeadline(reason) ? deadlineExceeded(handle.#taskId, fate, reason) : reason
+      handle.#stored.reject(error)
+      handle.#fail(error)
     })
     if (options.onStatus) handle.#watchStatus()
     return handle
+  }
+
+  /** What is stored is cancelled, now or when we hear that it is. @returns what becomes of the task, for the error */
+  #giveUp(takeBack: (taskId: string) => boolean): string {
+    if (this.#isStored) {
+      void this.#cancelAborted()
+      return 'it is stored, and is being cancelled'
+    }
+    if (takeBack(this.#taskId)) return 'it was not stored, and will not be'
+    this.#cancelWhenStored = true
+    return 'the broker has not confirmed it, so it may be stored or not; if it is, it is cancelled as soon as this client hears of it'
+  }
+
+  /** Executors may be as far from the server as we are: they are asked until one answers. */
+  async #cancelAborted(): Promise<void> {
+    for (let tries = 0; tries < CANCEL_TRIES && !this.#nc.isClosed(); tries++) {
+      try {
+        await this.#askCancel('the submitter aborted it')
+        return
+      } catch (error) {
+        if (!(error instanceof PoolmeshError) || !PASSING.includes(error.code)) return
+      }
+      await sleep(CANCEL_PAUSE_MS, undefined, { ref: false })
+    }
   }
 
   get taskId(): string {
@@ -102,6 +151,10 @@ export class TaskHandle {
   /** @returns true: it ends `cancelled`; false: it had ended already */
   async cancel(reason?: string, options: RequestOptions = {}): Promise<boolean> {
     await raceAbort(this.#stored.promise, options.signal)
+    return await this.#askCancel(reason, options)
+  }
+
+  async #askCancel(reason?: string, options: RequestOptions = {}): Promise<boolean> {
     const request = reason === undefined ? { task_id: this.#taskId } : { task_id: this.#taskId, reason }
     const reply = await ask<CancelReply>(this.#nc, SUBJECTS.taskCancel, request, options)
     return reply.cancelled
@@ -154,7 +207,9 @@ export class TaskHandle {
   }
 
   #hasStored(): void {
+    this.#isStored = true
     this.#stored.resolve()
+    if (this.#cancelWhenStored) void this.#cancelAborted()
     // The sink may be told before its id is known here; then it has not been told to anybody yet either.
     queueMicrotask(() => {
       if (this.#last === undefined) this.#tell({ task_id: this.#taskId, status: 'pending', pool_name: null })

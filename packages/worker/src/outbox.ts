@@ -1,5 +1,6 @@
 // Answers for the same reply subject that are ready in the same tick go in one message. The last of them are kept and can be
-// sent again: when the executor that they went to has died, nobody may have heard them.
+// sent again: when the executor that they went to has died, nobody may have heard them. While there is no connection they
+// wait here; that is bounded, since no new work comes without one.
 import { Recent } from '@poolmesh/bus'
 import { MAX_BATCH_BYTES, MAX_BATCH_TASKS } from '@poolmesh/types'
 
@@ -10,7 +11,8 @@ export interface Reply {
   many: boolean
 }
 
-const KEPT_MS = 10_000
+/** A connection that hangs is given up after half a minute, and what was sent on it was not heard. */
+const KEPT_MS = 45_000
 const KEPT_MESSAGES = 20_000
 const KEPT_BYTES = 8 * 1024 ** 2
 
@@ -28,6 +30,8 @@ export class Outbox {
   })
   #waiting = new Map<string, { many: boolean; texts: string[] }>()
   #planned: NodeJS.Immediate | null = null
+  /** What waits for the connection, oldest first; null: it is there. */
+  #held: { subject: string; data: Uint8Array }[] | null = null
 
   /** @param maxMessage bytes that one message may have */
   constructor(send: Send, maxMessage: () => number) {
@@ -59,12 +63,27 @@ export class Outbox {
     for (const { subject, data } of this.#recent.take(performance.now())) this.#sendBytes(subject, data)
   }
 
+  /** The connection is gone: nothing is sent until {@link resume}, and what was sent last may not have been heard. */
+  pause(): void {
+    this.#held ??= this.#recent.take(performance.now())
+  }
+
+  resume(): void {
+    const held = this.#held ?? []
+    this.#held = null
+    for (const { subject, data } of held) this.#sendBytes(subject, data)
+  }
+
   #sendOne(subject: string, text: string): void {
     this.#sendBytes(subject, encoder.encode(text))
   }
 
   /** Kept as bytes: they are what is sent, and the garbage collector does not walk them. */
   #sendBytes(subject: string, data: Uint8Array): void {
+    if (this.#held) {
+      this.#held.push({ subject, data })
+      return
+    }
     this.#recent.add({ subject, data }, data.length, performance.now())
     this.#send(subject, data)
   }

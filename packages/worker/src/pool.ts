@@ -1,7 +1,15 @@
 // A pool that runs: its connection, its subscriptions, its word to the registry, and its end.
 
-import { type Msg, type NatsConnection, nuid, type Status } from '@nats-io/transport-node'
-import { ClaimCheck, connectBus, createLogger, type Logger, maxPayload, silentLogger } from '@poolmesh/bus'
+import { type Msg, type NatsConnection, nuid } from '@nats-io/transport-node'
+import {
+  ClaimCheck,
+  connectBus,
+  createLogger,
+  followLink,
+  type Logger,
+  maxPayload,
+  silentLogger,
+} from '@poolmesh/bus'
 import {
   cancelSubject,
   healthSubject,
@@ -300,20 +308,20 @@ class Pool implements RunningPool {
     }
   }
 
-  /** Looks after the registration when the connection is back, and ends the pool when it is lost for good. */
+  #reconnected(): void {
+    this.#outbox.resume()
+    if (!this.#registered) return
+    void this.#registration.ensure(this.#stopping.signal).then(() => {
+      this.#heartbeat()
+      // Whoever waits for the answers may have found the server later than we did.
+      this.#outbox.sendAgain()
+      return this.#wanted.check()
+    })
+  }
+
+  /** Follows the connection, and ends the pool when it is lost for good. */
   #followConnection(): void {
-    const statuses = this.#nc.status() as AsyncIterable<Status> & { stop?: () => void }
-    this.#owned.defer(() => statuses.stop?.())
-    void (async () => {
-      for await (const status of statuses)
-        if (status.type === 'reconnect' && this.#registered)
-          void this.#registration.ensure(this.#stopping.signal).then(() => {
-            this.#heartbeat()
-            // What was sent when the connection broke may be lost.
-            this.#outbox.sendAgain()
-            return this.#wanted.check()
-          })
-    })().catch(() => {})
+    this.#owned.use(followLink(this.#nc, (up) => (up ? this.#reconnected() : this.#outbox.pause())))
     void this.#nc.closed().then((error) => {
       this.#now.abort()
       this.#stopped ??= this.#stop({ drain: false }, error ?? new Error('the connection to NATS was closed'))

@@ -3,7 +3,8 @@
 // R1  A worker is taken from the start of a run until its handler has really ended, however it was asked to stop.
 // R2  A run is answered once to each who asked for it.
 // R3  What is not run is said so: full or stopping is POOL_REFUSED, never silence.
-import type { ClaimCheck, Logger } from '@poolmesh/bus'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClaimCheck, Logger, PayloadRef } from '@poolmesh/bus'
 import { TimerWheel } from '@poolmesh/core'
 import { codeOf, messageOf, outputOf } from './answer.ts'
 import { Answers, type Counts } from './answers.ts'
@@ -18,6 +19,8 @@ import type { Work, WorkItem } from './work.ts'
 const TICK_MS = 50
 /** A handler that has been told to stop has this long until its task is answered without it. */
 const GRACE_MS = 5_000
+/** Between two tries to store a large output. */
+const STORE_RETRY_MS = 500
 
 export interface RunnerOptions {
   pool: string
@@ -221,7 +224,7 @@ export class Runner implements Disposable {
 
   async #store(run: Run, json: string): Promise<void> {
     try {
-      const ref = await storeOutput(this.#options.claims, json)
+      const ref = await this.#storeOutput(run, json)
       if (run.ending) await this.#options.claims.delete(ref).catch(() => {})
       else this.#answers.completedByRef(run, ref)
     } catch (error) {
@@ -229,6 +232,18 @@ export class Runner implements Disposable {
       return
     }
     this.#over(run)
+  }
+
+  /** A broker that is away is waited for as long as the run may take: the work is done, and would be done again. */
+  async #storeOutput(run: Run, json: string): Promise<PayloadRef> {
+    for (;;) {
+      try {
+        return await storeOutput(this.#options.claims, json)
+      } catch (error) {
+        if (!isUnavailable(error) || run.ending) throw error
+        await sleep(STORE_RETRY_MS)
+      }
+    }
   }
 
   /** @param notTheTask the fault is not the task's: it runs elsewhere, and no attempt is counted */

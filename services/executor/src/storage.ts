@@ -2,7 +2,7 @@
 import { headers, type NatsConnection } from '@nats-io/transport-node'
 import { type ClaimCheck, maxPayload, type Publisher, type StoredTasks } from '@poolmesh/bus'
 import type { Batch, TaskEngine } from '@poolmesh/core'
-import { type DistributedTaskResult, HEADERS } from '@poolmesh/types'
+import { type DistributedTaskResult, HEADERS, PoolmeshError } from '@poolmesh/types'
 import type { Logger } from 'pino'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Held } from './held.ts'
@@ -61,6 +61,7 @@ export class Storage {
       const ref = await this.#options.claims.put(result.output)
       this.#write(batch, this.#form(batch, { ...result, output: null, output_ref: ref }))
     } catch (error) {
+      if (error instanceof PoolmeshError && error.code === 'UNAVAILABLE') return await this.#later(batch)
       const message = `the output could not be stored: ${(error as Error).message}`
       const metadata = { ...result.metadata, reason: 'PAYLOAD_TOO_LARGE' }
       this.#write(

@@ -71,6 +71,12 @@ export class OutstandingTasks implements Disposable {
     return this.#watched.has(id)
   }
 
+  /** The submission that a task is in; undefined: it has not left the packer, or is over. */
+  submissionOf(taskId: string): Submission | undefined {
+    const watched = this.#watched.get(taskId) ?? this.#watched.get(taskId.slice(0, BATCH_ID_LENGTH))
+    return watched?.submission
+  }
+
   add(submission: Submission): void {
     const { silenceMs } = this.#options
     const lookAt = performance.now() + silenceMs

@@ -47,11 +47,13 @@ export class Submission {
   readonly patient: boolean
   readonly payloadRef: PayloadRef | null
   readonly size: number
-  /** Empty once it is stored: nobody needs it any more. */
+  /** Empty once nobody needs it any more. */
   text: string
   stored = false
   /** Publishes that the broker has not answered: each may have stored it or not. */
   unanswered = 0
+  /** Called once, when the text is not needed any more: it is stored, or nobody waits for its tasks. */
+  whenReleased: (() => void) | null = null
   #open: number
   readonly #sinks: (TaskSink | null)[]
 
@@ -92,7 +94,7 @@ export class Submission {
   markStored(): void {
     if (this.stored) return
     this.stored = true
-    this.text = ''
+    this.#release()
     for (let i = 0; i < this.#sinks.length; i++) this.#sinks[i]?.stored?.(this.taskId(i))
   }
 
@@ -121,7 +123,14 @@ export class Submission {
     if (sink) {
       this.#sinks[index] = null
       this.#open--
+      if (this.#open === 0) this.#release()
     }
     return sink
+  }
+
+  #release(): void {
+    this.text = ''
+    this.whenReleased?.()
+    this.whenReleased = null
   }
 }

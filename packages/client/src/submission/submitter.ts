@@ -1,10 +1,12 @@
 // Brings submissions into the stream: pipelined publishes, tried again with the same id until the broker has said that
-// it has them. Every publish demands that its subject is empty, so that no try stores a second copy.
+// it has them. Every publish demands that its subject is empty, so that no try stores a second copy. Without a connection
+// they wait here, since the NATS client would drop them, and leave at once when it is back.
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
-import { type Publisher, type PublishOutcome, STREAM_FULL, WRONG_LAST_SEQUENCE } from '@poolmesh/bus'
+import { followLink, type Publisher, type PublishOutcome, WRONG_LAST_SEQUENCE } from '@poolmesh/bus'
 import { HEADERS, PoolmeshError } from '@poolmesh/types'
 import { unavailable } from '../requests.ts'
 import type { LazyStoredTasks } from './lazy-stored-tasks.ts'
+import { AWAY, gaveUp, mayPass, refusal } from './not-stored.ts'
 import type { OutstandingTasks } from './outstanding.ts'
 import type { Submission } from './submission.ts'
 
@@ -19,11 +21,18 @@ export interface SubmitterOptions {
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
-/** A broker that starts needs this long at most for its streams; without them after that, poolmesh was never there. */
+/** Where nothing was ever stored for us and no stream is there for so long, poolmesh is not there. */
 const NO_STREAM_MS = 10_000
+const HELD_CHECK_MS = 250
 
 /** Called once, with the first thing that is known of a publish: the next batch may leave. */
 type FirstAnswer = () => void
+
+interface Attempt {
+  submission: Submission
+  giveUpAt: number
+  firstAnswer: FirstAnswer
+}
 
 export class Submitter implements Disposable {
   readonly #options: SubmitterOptions
@@ -31,6 +40,14 @@ export class Submitter implements Disposable {
   readonly #fresh: MsgHdrs
   readonly #again: MsgHdrs
   readonly #pauses = new Set<NodeJS.Timeout>()
+  readonly #parts = new DisposableStack()
+  /** What waits for the connection. */
+  readonly #held = new Map<Submission, Attempt>()
+  #up = true
+  #unstoredBytes = 0
+  /** The broker has stored something for us: without a stream now, one was there and comes back. */
+  #everStored = false
+  #noStreamSince: number | null = null
   #closed = false
 
   constructor(options: SubmitterOptions) {
@@ -45,59 +62,115 @@ export class Submitter implements Disposable {
     this.#again = make()
     // The header makes the executor look for stored results first; 0 means that the time is the message's own.
     this.#again.set(HEADERS.submitted, '0')
+    this.#parts.use(followLink(options.nc, (up) => this.#linkChanged(up)))
+    const timer = setInterval(() => this.#giveUpHeld(), HELD_CHECK_MS)
+    this.#parts.defer(() => clearInterval(timer))
+  }
+
+  /** Of what the broker has not confirmed, whether it has been sent or not. */
+  get unstoredBytes(): number {
+    return this.#unstoredBytes
+  }
+
+  get isUp(): boolean {
+    return this.#up
   }
 
   send(submission: Submission, firstAnswer: FirstAnswer = () => {}): void {
+    const bytes = submission.text.length
+    this.#unstoredBytes += bytes
+    submission.whenReleased = () => {
+      this.#unstoredBytes -= bytes
+    }
     this.#options.outstanding.add(submission)
-    this.#try(submission, performance.now() + this.#options.giveUpMs, FIRST_PAUSE_MS, firstAnswer)
+    const giveUpAt = performance.now() + this.#options.giveUpMs
+    this.#try({ submission, giveUpAt, firstAnswer }, FIRST_PAUSE_MS)
   }
 
-  #try(submission: Submission, giveUpAt: number, pauseMs: number, firstAnswer: FirstAnswer): void {
+  /** @returns true: nobody has it but we, and it is not going to be sent */
+  takeBack(submission: Submission): boolean {
+    const attempt = this.#held.get(submission)
+    if (!attempt || submission.unanswered > 0) return false
+    this.#held.delete(submission)
+    attempt.firstAnswer()
+    return true
+  }
+
+  #try(attempt: Attempt, pauseMs: number): void {
+    const { submission } = attempt
+    if (!this.#up) {
+      this.#held.set(submission, attempt)
+      return
+    }
     const again = submission.unanswered > 0 || submission.chosen
     this.#options.publisher.publish(
       submission.subject,
       submission.text,
       again ? this.#again : this.#fresh,
       (outcome) => {
-        this.#answered(submission, outcome, giveUpAt, pauseMs)
-        firstAnswer()
+        this.#answered(attempt, outcome, pauseMs)
+        attempt.firstAnswer()
+        attempt.firstAnswer = () => {}
       },
     )
   }
 
-  #answered(submission: Submission, outcome: PublishOutcome, giveUpAt: number, pauseMs: number): void {
-    if (outcome.kind === 'unknown' && !outcome.noStream) submission.unanswered++
+  #linkChanged(up: boolean): void {
+    this.#up = up
+    if (!up) return
+    this.#noStreamSince = null
+    const held = [...this.#held.values()]
+    this.#held.clear()
+    for (const attempt of held) void this.#tryAgain(attempt, FIRST_PAUSE_MS)
+  }
+
+  #giveUpHeld(): void {
+    const now = performance.now()
+    for (const attempt of this.#held.values()) {
+      const { submission, giveUpAt, firstAnswer } = attempt
+      if (now <= giveUpAt && submission.open > 0) continue
+      this.#held.delete(submission)
+      this.#fail(submission, gaveUp({ kind: 'unknown', message: AWAY }, submission, this.#options.giveUpMs))
+      firstAnswer()
+    }
+  }
+
+  #answered(attempt: Attempt, outcome: PublishOutcome, pauseMs: number): void {
+    const { submission } = attempt
+    const noStream = outcome.kind === 'unknown' && outcome.noStream === true
+    if (noStream) this.#noStreamSince ??= performance.now()
+    else if (outcome.kind === 'unknown') submission.unanswered++
+    else this.#noStreamSince = null
+    if (outcome.kind === 'stored') this.#everStored = true
     if (submission.stored || submission.open === 0) this.#options.outstanding.removeIfOver(submission)
     else if (outcome.kind === 'stored') submission.markStored()
     else if (outcome.kind === 'refused' && WRONG_LAST_SEQUENCE.has(outcome.code)) void this.#taken(submission)
     else {
-      const error = this.#whyNotAgain(submission, outcome, giveUpAt)
+      const error = this.#whyNotAgain(attempt, outcome)
       if (error) this.#fail(submission, error)
-      else this.#pause(submission, giveUpAt, pauseMs)
+      else this.#pause(attempt, pauseMs)
     }
   }
 
   /** Null: it is to be tried again. */
   #whyNotAgain(
-    submission: Submission,
+    { submission, giveUpAt }: Attempt,
     outcome: Exclude<PublishOutcome, { kind: 'stored' }>,
-    giveUpAt: number,
   ): PoolmeshError | null {
     const { nc, giveUpMs } = this.#options
-    if (outcome.kind === 'refused' && !(STREAM_FULL.has(outcome.code) && submission.patient))
-      return refusal(outcome)
+    if (outcome.kind === 'refused' && !mayPass(outcome.code, submission)) return refusal(outcome)
     if (this.#closed || nc.isClosed())
       return unavailable('the connection was closed before the task was stored')
-    const noStream = outcome.kind === 'unknown' && outcome.noStream === true
-    const lastTryAt = noStream ? giveUpAt - Math.max(0, giveUpMs - NO_STREAM_MS) : giveUpAt
-    return performance.now() > lastTryAt ? gaveUp(outcome, giveUpMs) : null
+    const neverThere = !this.#everStored && this.#noStreamSince !== null
+    const lastTryAt = neverThere ? Math.min(giveUpAt, (this.#noStreamSince ?? 0) + NO_STREAM_MS) : giveUpAt
+    return performance.now() > lastTryAt ? gaveUp(outcome, submission, giveUpMs) : null
   }
 
-  #pause(submission: Submission, giveUpAt: number, pauseMs: number): void {
+  #pause(attempt: Attempt, pauseMs: number): void {
     const timer = setTimeout(
       () => {
         this.#pauses.delete(timer)
-        void this.#tryAgain(submission, giveUpAt, Math.min(LONGEST_PAUSE_MS, pauseMs * 2))
+        void this.#tryAgain(attempt, Math.min(LONGEST_PAUSE_MS, pauseMs * 2))
       },
       pauseMs * (0.5 + Math.random()),
     )
@@ -105,16 +178,20 @@ export class Submitter implements Disposable {
   }
 
   /** An earlier try may have been stored, and have run and ended meanwhile: then its subject is empty again. */
-  async #tryAgain(submission: Submission, giveUpAt: number, pauseMs: number): Promise<void> {
-    if (submission.unanswered > 0 && !submission.chosen) {
+  async #tryAgain(attempt: Attempt, pauseMs: number): Promise<void> {
+    const { submission } = attempt
+    if (this.#up && submission.unanswered > 0 && !submission.chosen) {
       if (await this.#options.stored.exists(submission.resultSubject)) {
         submission.markStored()
+        attempt.firstAnswer()
         await this.#options.outstanding.lookUp(submission.id)
         return
       }
     }
-    if (submission.stored || submission.open === 0) this.#options.outstanding.removeIfOver(submission)
-    else this.#try(submission, giveUpAt, pauseMs, () => {})
+    if (submission.stored || submission.open === 0) {
+      this.#options.outstanding.removeIfOver(submission)
+      attempt.firstAnswer()
+    } else this.#try(attempt, pauseMs)
   }
 
   /** Its subject is not empty: an earlier try of ours was stored, or somebody has used the id. */
@@ -145,29 +222,9 @@ export class Submitter implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closed = true
+    this.#parts.dispose()
+    this.#held.clear()
     for (const timer of this.#pauses) clearTimeout(timer)
     this.#pauses.clear()
   }
-}
-
-function refusal({ code, message }: PublishOutcome & { kind: 'refused' }): PoolmeshError {
-  if (STREAM_FULL.has(code))
-    return new PoolmeshError(
-      'OVERLOADED',
-      `the stream of pending tasks takes no more (${message}): try again later`,
-    )
-  if (code === 413) return new PoolmeshError('PAYLOAD_TOO_LARGE', message)
-  return unavailable(`the broker refused the task: ${message} (${code})`)
-}
-
-function gaveUp(outcome: Exclude<PublishOutcome, { kind: 'stored' }>, giveUpMs: number): PoolmeshError {
-  if (outcome.kind === 'refused') return refusal(outcome)
-  if (outcome.noStream)
-    return unavailable(
-      `nobody stores tasks there: ${outcome.message}. Start poolmesh with \`npm start\`, or one executor with \`npm run service -- executor\``,
-    )
-  return new PoolmeshError(
-    'DEADLINE_EXCEEDED',
-    `the broker did not confirm the task within ${giveUpMs / 1000} s, so it may be stored or not: ${outcome.message}`,
-  )
 }
