@@ -125,7 +125,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   owned.defer(() => storage.stop())
   owned.defer(() => parked.stop())
   const draining: DrainingPools = new Map()
-  const review = owned.use(new Review({ engine, adapter, mayAct, log }))
+  const review = owned.use(new Review({ engine, adapter, mayAct, term: () => tenure, log }))
   const replaced = (pool: StoredPool): void => {
     if (tenure === null) runLog.replaced(pool.name)
     else void review.replaced(pool)
