@@ -157,13 +157,17 @@ export class Distributor {
   /** What was started before: pending first, since what ends in between is found among the results then. */
   *#recover({ run }: Parent): Flow<boolean> {
     const { store } = this.#connection.broker
+    run.recover()
     const pending = yield* this.#call(() => run.branches.filter(({ id }) => store.submissionOf(id)))
     if (pending.kind !== 'reply') return false
     const results = yield* this.#results(run.branches)
     if (!results) return false
-    const now = this.#process.wall()
-    for (const { id } of pending.value) run.adopt(id, now)
-    for (const result of results) run.settle(result, now)
+    const ended = results.map((result) => ({ result }))
+    run.recovered(
+      pending.value.map(({ id }) => id),
+      ended,
+      this.#process.wall(),
+    )
     return true
   }
 
