@@ -5,7 +5,7 @@ import { type Flow, until } from './flow.ts'
 import type { Reply } from './network.ts'
 import { keyOf, type Wiring } from './wiring.ts'
 
-type Line = readonly [taskId: string, pool: string, attempt: number, startedAt: number]
+type Line = readonly [taskId: string, pool: string, attempt: number, startedAt: number, timeout: number]
 
 interface Told {
   executor: string
@@ -45,8 +45,8 @@ export class RunLog {
   // While we dispatch
 
   began({ entry, pool, attempt, startedAt }: Run): void {
-    const { task_id } = entry.task
-    const line: Line = [task_id, pool.name, attempt, startedAt]
+    const { task_id, timeout } = entry.task
+    const line: Line = [task_id, pool.name, attempt, startedAt, timeout]
     this.#runs.set(keyOf(task_id, attempt), line)
     this.#recalled.delete(keyOf(task_id, attempt))
     this.#began.push(line)
@@ -174,14 +174,14 @@ export class RunLog {
     }
     const { runs, pasts } = structuredClone(written)
     const known = new Set<string>()
-    for (const [taskId, pool, attempt, startedAt] of runs) {
+    for (const [taskId, pool, attempt, startedAt, timeout] of runs) {
       known.add(keyOf(taskId, attempt))
-      adoption.run(taskId, { pool, attempt, startedAt, certain: false })
+      adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: false })
     }
     for (const [taskId, past] of pasts) adoption.past(taskId, past)
     if (this.#following !== null)
-      for (const [key, [taskId, pool, attempt, startedAt]] of this.#runs)
-        adoption.run(taskId, { pool, attempt, startedAt, certain: !this.#doubtful.has(key) })
+      for (const [key, [taskId, pool, attempt, startedAt, timeout]] of this.#runs)
+        adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: !this.#doubtful.has(key) })
     const followed = this.#following === null ? [] : [...this.#runs]
     oracle.tookOver(id, this.#following, (taskId, attempt) => known.has(keyOf(taskId, attempt)))
     this.reset()
