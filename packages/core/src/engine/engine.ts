@@ -767,14 +767,30 @@ export class TaskEngine<Handle> {
     const mine = [...batch.writing, ...batch.ready]
     batch.writing = []
     batch.ready = mine.filter((result) => !settled.has(result.task_id))
+    const ready = new Set(batch.ready.map((result) => result.task_id))
     for (const entry of batch.entries) {
       const status = settled.get(entry.task.task_id)
-      if (!status) continue
+      if (!status) {
+        if (entry.state === 'settled' && !ready.has(entry.task.task_id)) this.#doAgain(entry)
+        continue
+      }
       if (entry.run) this.#abandon(entry.run, 'the task has ended')
       if (entry.state !== 'settled') this.#settle(entry)
       this.#stored(entry.task.task_id, status)
     }
     this.#after(batch)
+  }
+
+  /** Its result was stored and is not there any more: the broker's machine lost what it had not synced. */
+  #doAgain(entry: Entry): void {
+    const { task, batch } = entry
+    if (this.#tasks.has(task.task_id)) return
+    this.#tasks.set(task.task_id, entry)
+    entry.signature = this.waiting.signature(task.required_capabilities, task.pool ?? null)
+    batch.open++
+    entry.attempts = Math.max(0, entry.attempts - 1)
+    this.#scarred.add(entry)
+    this.#waitAgain(entry)
   }
 
   #after(batch: Batch<Handle>): void {
