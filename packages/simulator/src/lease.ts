@@ -76,7 +76,7 @@ export class LeaseKeeper {
   *#step(): Flow<void> {
     const rules = this.#rules
     if (this.#stopped) return
-    if (!rules.holds && !(yield* this.#read())) return
+    if (rules.mustRead && !(yield* this.#read())) return
     const { holder } = rules
     const settled = this.#now() >= this.#settledAt
     if (!rules.holds && holder !== null && settled && (yield* this.#isGone(holder)))
