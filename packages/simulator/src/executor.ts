@@ -156,6 +156,7 @@ export class Executor {
 
   #reconnected(): void {
     this.#lease.up()
+    this.#storage.doubt()
     this.#takeUp?.reset()
     this.#intake.reset()
     this.#review.reconnected()
@@ -290,9 +291,18 @@ export class Executor {
       runLog.recovered()
     }
     process.after(RECOVER_MS, recovered)
-    this.#takeUp = new TakeUp(wiring, found.lanes, recovered)
+    this.#takeUp = new TakeUp(wiring, found.lanes, recovered, () => this.#anew(tenure))
     runLog.tellAll()
     this.#schedule()
+  }
+
+  /** The consumers are gone although the lease is ours. */
+  #anew(tenure: number): void {
+    this.#inTurn(() => {
+      if (this.#tenure !== tenure || !this.#lease.holds) return null
+      this.#end()
+      return this.#takeOver()
+    })
   }
 
   /** The tasks could not be taken over: the lease is of no use without them, and is tried again. */

@@ -80,9 +80,9 @@ export class LaneConsumer {
     return undefined
   }
 
+  /** Ignored where it is not one that was given away. */
   ack(sequence: number): void {
-    this.#pending.delete(sequence)
-    this.#store.delete(sequence)
+    if (this.#pending.delete(sequence)) this.#store.delete(sequence)
   }
 
   nak(sequence: number, ms: number): void {

@@ -20,6 +20,8 @@ const GRACE_MAX_MS = 60_000
 /** Longer under way than others wait for the lease: nobody can know of such a run. */
 const LATE_MS = 900
 
+const graceOf = (timeoutMs: number): number => Math.min(GRACE_MAX_MS, Math.max(GRACE_MIN_MS, timeoutMs))
+
 interface PoolRun {
   readonly process: string
   readonly taskId: string
@@ -39,9 +41,12 @@ export class Oracle implements Witness {
   /** With which submission a task was sent to a pool. */
   readonly #origins = new Map<string, number>()
   readonly #cancelled = new Set<string>()
+  /** Of these the disk has forgotten a result that somebody may have been told. */
+  readonly #lost = new Set<string>()
   #dispatcher: string | null = null
   /** Since then nothing was forgotten by the disk: what was said before may be said otherwise. */
   powerLosses = 0
+  readonly #abandoned = new Map<string, { attempt: number; at: number }>()
   readonly #accepted = new Set<string>()
   readonly #pools = new Map<string, { plain: boolean; workers: number; runs: Map<string, PoolRun> }>()
   /** Runs of plain pools that nobody knew of at a take-over. */
@@ -97,7 +102,7 @@ export class Oracle implements Witness {
     if (!Array.isArray(branches)) return
     for (const branch of branches as DistributedTaskResult[]) {
       const known = this.#results.get(branch.task_id)
-      if (known && known.status !== branch.status)
+      if (known && known.status !== branch.status && !this.#lost.has(branch.task_id))
         this.fail(`S8: ${task_id} says ${branch.status} of ${branch.task_id}, which is ${known.status}`)
     }
   }
@@ -106,6 +111,7 @@ export class Oracle implements Witness {
     for (const result of results) {
       this.#note(`lost the result of ${result.task_id}`)
       this.#results.delete(result.task_id)
+      this.#lost.add(result.task_id)
       this.#cancelled.delete(result.task_id)
     }
   }
@@ -196,7 +202,10 @@ export class Oracle implements Witness {
     if (!pool) return
     const { now } = this.#clock
     this.#note(`${name} begins ${taskId}/${attempt}`)
-    const freeAt = now - sentAt > LATE_MS ? now : Number.POSITIVE_INFINITY
+    const abandoned = this.#abandoned.get(`${name} ${taskId}`)
+    const givenUp = abandoned && attempt <= abandoned.attempt
+    const graceEnd = givenUp ? abandoned.at + graceOf(timeoutMs) : Number.POSITIVE_INFINITY
+    const freeAt = now - sentAt > LATE_MS ? now : graceEnd
     pool.runs.set(`${process} ${taskId}/${attempt}`, {
       process,
       taskId,
@@ -217,13 +226,12 @@ export class Oracle implements Witness {
     this.#pools.get(name)?.runs.delete(`${process} ${taskId}/${attempt}`)
   }
 
-  /** An executor has given the task's runs there up. */
+  /** An executor has given up the task's runs there, also what is on its way. */
   abandoned(name: string, taskId: string): void {
+    const { now } = this.#clock
+    this.#abandoned.set(`${name} ${taskId}`, { attempt: this.#attempts.get(taskId) ?? 0, at: now })
     for (const run of this.#pools.get(name)?.runs.values() ?? [])
-      if (run.taskId === taskId) {
-        const grace = Math.min(GRACE_MAX_MS, Math.max(GRACE_MIN_MS, run.timeoutMs))
-        run.freeAt = Math.min(run.freeAt, this.#clock.now + grace)
-      }
+      if (run.taskId === taskId) run.freeAt = Math.min(run.freeAt, now + graceOf(run.timeoutMs))
   }
 
   /** An executor takes over. Where it has not followed its predecessor it knows of plain pools what was written down. */

@@ -5,11 +5,15 @@ import type { Process } from './process.ts'
 
 const WATCH_MS = 1_000
 const SILENCE_MS = 12_000
+/** Answers in a row that nobody serves the consumer, about one a second. */
+const MISSING_TIMES = 5
 
 export interface PullerOptions {
   readonly consumer: string
   room(): number
   onMessage(delivery: Delivery): void
+  /** The consumer is not there, and has not been for seconds. */
+  onMissing?(): void
 }
 
 export class Puller {
@@ -19,6 +23,7 @@ export class Puller {
   #outstanding = 0
   #heard: number
   #stopped = false
+  #missing = 0
 
   constructor(connection: Connection, process: Process, options: PullerOptions) {
     this.#connection = connection
@@ -47,19 +52,27 @@ export class Puller {
           deliver: (delivery) => this.#receive(delivery),
           over: (unused) => this.#over(unused),
         })
-      else connection.tell(() => this.#over(Number.POSITIVE_INFINITY))
+      else connection.tell(() => this.#nobody())
     })
   }
 
   #over(unused: number): void {
     this.#heard = this.#process.monotonic()
+    this.#missing = 0
     this.#outstanding = Math.max(0, this.#outstanding - unused)
-    // Nobody serves it now: the watch asks again.
-    if (unused !== Number.POSITIVE_INFINITY) this.nudge()
+    this.nudge()
+  }
+
+  /** The watch asks again. */
+  #nobody(): void {
+    this.#outstanding = 0
+    if (this.#stopped || ++this.#missing % MISSING_TIMES > 0) return
+    this.#options.onMissing?.()
   }
 
   #receive(delivery: Delivery): void {
     this.#heard = this.#process.monotonic()
+    this.#missing = 0
     this.#outstanding = Math.max(0, this.#outstanding - 1)
     if (this.#stopped) handBack(this.#connection, delivery, 0)
     else this.#options.onMessage(delivery)

@@ -119,7 +119,9 @@ export class Questions {
     if (written.kind !== 'reply') return null
     if (written.value.kind !== 'stored') return yield* this.#cancel(taskId)
     yield* this.#ask(taskId, message.feed === 'fanout')
-    if (message.alone) yield* this.#read(() => broker.store.delete(message.sequence))
+    const still = yield* this.#read(() => broker.store.resultOf(taskId))
+    if (message.alone && still.kind === 'reply' && still.value)
+      yield* this.#read(() => broker.store.delete(message.sequence))
     this.#wiring.connection.publish(notifyTopic(message), [result])
     return { cancelled: true, status: 'cancelled' }
   }

@@ -28,6 +28,10 @@ export class Storage {
       process.after(RETRY_MS, () => this.#reconcile(batch))
       return taken
     }
+    if (batch.handle.isDoubtful) {
+      this.#reconcile(batch)
+      return taken
+    }
     const part = results.slice(0, taken)
     const { broker } = connection
     const expected = variant.unfenced ? null : batch.lastSequence
@@ -47,6 +51,11 @@ export class Storage {
     return taken
   }
 
+  /** The connection was cut: of what was stored before, the last may be lost. */
+  doubt(): void {
+    for (const batch of this.#wiring.engine().batches()) batch.handle.isDoubtful = batch.lastSequence > 0
+  }
+
   #reconcile(batch: HeldBatch): void {
     if (batch.phase === 'closed') return
     const { connection, process } = this.#wiring
@@ -58,6 +67,7 @@ export class Storage {
         if (reply.kind !== 'reply') process.after(RETRY_MS, () => this.#reconcile(batch))
         else {
           const { results, lastSequence } = reply.value
+          batch.handle.isDoubtful = false
           if (results.length > 0) connection.publish(batch.handle.notify, results)
           this.#wiring.engine().reconcile(batch, results, lastSequence)
         }
@@ -66,7 +76,9 @@ export class Storage {
   }
 
   close({ handle }: HeldBatch): void {
-    acknowledge(this.#wiring.connection, handle.delivery)
+    const { connection } = this.#wiring
+    if (!handle.isGone) acknowledge(connection, handle.delivery)
+    for (const other of handle.others) acknowledge(connection, other)
   }
 
   park(batch: HeldBatch, tasks: DistributedTask[], key: string | null, wakeAt: number): void {

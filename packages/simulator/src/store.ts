@@ -70,6 +70,9 @@ export class Store {
   losePower(): void {
     if (this.#undo.length === 0) return
     for (let undo = this.#undo.pop(); undo; undo = this.#undo.pop()) undo()
+    const inOrder = [...this.messages].sort(([a], [b]) => a - b)
+    this.messages.clear()
+    for (const [sequence, message] of inOrder) this.messages.set(sequence, message)
     this.#witness.undone(this.messages.values())
   }
 

@@ -3,7 +3,7 @@ import { LANES, type PriorityLane } from '@poolmesh/types'
 import { type Flow, until } from './flow.ts'
 import type { Delivery } from './lane.ts'
 import type { Reply } from './network.ts'
-import { acknowledge, handBack, Puller } from './puller.ts'
+import { handBack, Puller } from './puller.ts'
 import { notifyTopic, resultSubject, type Wiring } from './wiring.ts'
 
 const CALL_MS = 5_000
@@ -62,13 +62,17 @@ export class TakeUp {
   readonly #wiring: Wiring
   readonly #pullers: Puller[]
   readonly #onRecovered: () => void
+  readonly #onMissing: () => void
+  /** The last sequence of each lane. */
+  readonly #highest = new Map<string, number>()
   #over = false
   #looking = 0
   #missing: number
 
-  constructor(wiring: Wiring, lanes: TakenLane[], onRecovered: () => void) {
+  constructor(wiring: Wiring, lanes: TakenLane[], onRecovered: () => void, onMissing: () => void) {
     this.#wiring = wiring
     this.#onRecovered = onRecovered
+    this.#onMissing = onMissing
     this.#missing = lanes.reduce((sum, { openBefore }) => sum + openBefore, 0)
     this.#pullers = lanes.map(
       (lane) =>
@@ -76,6 +80,7 @@ export class TakeUp {
           consumer: lane.name,
           room: () => wiring.engine().room(lane.lane) - this.#looking,
           onMessage: (delivery) => this.#receive(lane, delivery),
+          onMissing: () => this.#onMissing(),
         }),
     )
     this.#whenRecovered()
@@ -98,8 +103,18 @@ export class TakeUp {
   #receive(lane: TakenLane, delivery: Delivery): void {
     const handedOver = delivery.deliveries > 1 || delivery.message.sequence <= lane.deliveredBefore
     if (handedOver && delivery.deliveries === 1) this.#missing--
+    this.#lookBack(lane, delivery)
     this.#take(lane, delivery, handedOver)
     this.#whenRecovered()
+  }
+
+  /** Where a sequence comes that was there before, the broker has lost the last messages with its power. */
+  #lookBack(lane: TakenLane, { message }: Delivery): void {
+    const before = this.#highest.get(lane.name) ?? 0
+    this.#highest.set(lane.name, Math.max(before, message.sequence))
+    if (message.sequence > before) return
+    for (const { id, handle } of this.#wiring.engine().batches())
+      if (id !== message.id && handle.delivery.message.sequence === message.sequence) handle.isGone = true
   }
 
   #take({ lane }: TakenLane, delivery: Delivery, handedOver: boolean): void {
@@ -107,7 +122,7 @@ export class TakeUp {
     const { message } = delivery
     if (this.#again(delivery)) return
     // Ids that the client makes up have no stored result at a first delivery, so they are not looked up.
-    if (!handedOver && message.id.startsWith('pm_') && !message.again) {
+    if (!handedOver && message.id.startsWith('pm_') && message.parent === null && !message.again) {
       this.#accept(lane, delivery, false, { results: [], lastSequence: 0 })
       return
     }
@@ -129,11 +144,13 @@ export class TakeUp {
 
   /** Held already: the newer delivery is the one to acknowledge, and a second submission is no other task. */
   #again(delivery: Delivery): boolean {
-    const { connection, engine } = this.#wiring
-    const held = engine().holds(delivery.message.id)
-    if (!held) return false
-    if (held.handle.delivery.message.sequence === delivery.message.sequence) held.handle.delivery = delivery
-    else acknowledge(connection, delivery)
+    const handle = this.#wiring.engine().holds(delivery.message.id)?.handle
+    if (!handle) return false
+    const { sequence } = delivery.message
+    const other = handle.others.findIndex(({ message }) => message.sequence === sequence)
+    if (handle.delivery.message.sequence === sequence && !handle.isGone) handle.delivery = delivery
+    else if (other >= 0) handle.others[other] = delivery
+    else handle.others.push(delivery)
     return true
   }
 
@@ -151,7 +168,15 @@ export class TakeUp {
     engine().accept(
       {
         id: message.id,
-        handle: { delivery, alone: message.alone, notify, subject: resultSubject(message) },
+        handle: {
+          delivery,
+          others: [],
+          isGone: false,
+          isDoubtful: false,
+          alone: message.alone,
+          notify,
+          subject: resultSubject(message),
+        },
         lane,
         tasks: [...message.tasks],
         failed: [],

@@ -12,6 +12,12 @@ import type { Variant } from './variant.ts'
 /** The engine's handle of a batch. */
 export interface Held {
   delivery: Delivery
+  /** Further submissions of the same id: acknowledged with it, since the first may be gone from the stream. */
+  readonly others: Delivery[]
+  /** Its sequence is another message's by now. */
+  isGone: boolean
+  /** The connection was cut since the last write: the next one reads first. */
+  isDoubtful: boolean
   readonly alone: boolean
   /** Where its results are told. */
   readonly notify: string

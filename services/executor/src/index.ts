@@ -16,7 +16,7 @@ import {
 import { Lease, PoolTable, TaskEngine } from '@poolmesh/core'
 import { BUCKETS, INTERNAL } from '@poolmesh/types'
 import { drain } from './drain.ts'
-import type { Held } from './held.ts'
+import { acknowledge, type Held } from './held.ts'
 import { Intake } from './intake.ts'
 import { answerForOwn } from './own.ts'
 import { type DrainingPools, poolListener } from './pools.ts'
@@ -92,7 +92,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       freed: (run) => runLog.freed(run),
       cancel: (pool, taskId, reason) => adapter.cancel(pool, taskId, reason),
       append: (batch, results) => storage.append(batch, results),
-      close: (batch) => batch.handle.message.ack(),
+      close: (batch) => acknowledge(batch.handle),
       park: (batch, tasks, key, wakeAt) => storage.park(batch, tasks, key, wakeAt),
       retrieve: (key, atMost) => void storage.retrieve(key, atMost),
       report: (pool, kind) => reports.add(pool, kind),
@@ -152,6 +152,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       publisher,
       rejections,
       defaultStrategy,
+      onMissing: () => void anew(),
       log,
     }
     own = answerForOwn(nc, engine, mayAct)
@@ -167,6 +168,16 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       if (!stopping && !nc.isClosed()) setTimeout(() => void retry(), SECOND_MS)
     })
     return turn
+  }
+  /** Our consumers are gone although the lease is ours: all is taken over once more. */
+  const anew = (): Promise<void> => {
+    const missed = tenure
+    return inTurn(async () => {
+      if (stopping || tenure === null || tenure !== missed || !lease.holds) return
+      log.warn('the consumers of the lanes are gone, taking over again')
+      await letGo()
+      await takeOver()
+    })
   }
   const retry = async (): Promise<void> => {
     if (!stopping && tenure === null && lease.holds) await inTurn(takeOver)
@@ -210,6 +221,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     if (mayAct()) runLog.write(engine)
   })
   void followConnection(nc, () => {
+    storage.doubt()
     tenure?.reset()
     intake.reset()
     review.reconnected()

@@ -21,7 +21,7 @@ import {
   taskIdInBatch,
 } from '@poolmesh/types'
 import type { Logger } from 'pino'
-import type { Held } from './held.ts'
+import { again, type Held } from './held.ts'
 import { onward } from './intake.ts'
 import { type Rejections, refusedResult } from './rejections.ts'
 
@@ -35,6 +35,8 @@ export interface TakeUpOptions {
   lanes: readonly LaneConsumer[]
   /** All that a predecessor held has been taken up. */
   onRecovered(): void
+  /** Our consumers are not there any more. */
+  onMissing(): void
   engine: TaskEngine<Held>
   stored: StoredTasks
   publisher: Publisher
@@ -46,6 +48,8 @@ export interface TakeUpOptions {
 export class TakeUp implements Disposable {
   readonly #options: TakeUpOptions
   readonly #pullers: Puller[] = []
+  /** The last sequence that came, by consumer. */
+  readonly #highest = new Map<string, number>()
   #over = false
   /** Messages that are being looked up, so not in the engine yet. */
   #looking = 0
@@ -66,9 +70,11 @@ export class TakeUp implements Disposable {
           onMessage: (message) => {
             const handedOver = message.deliveries > 1 || message.sequence <= lane.deliveredBefore
             if (handedOver && message.deliveries === 1) this.#missing--
+            this.#lookBack(message, lane.name)
             this.#take(message, lane.lane, handedOver)
             this.#whenRecovered()
           },
+          onMissing: options.onMissing,
         }),
       )
     this.#whenRecovered()
@@ -92,6 +98,15 @@ export class TakeUp implements Disposable {
 
   reset(): void {
     for (const puller of this.#pullers) puller.reset()
+  }
+
+  /** Where a sequence comes that was there before, under another id, the server has lost its last messages. */
+  #lookBack({ sequence, subject }: PulledMessage, consumer: string): void {
+    const before = this.#highest.get(consumer) ?? 0
+    this.#highest.set(consumer, Math.max(before, sequence))
+    if (sequence > before) return
+    for (const { handle } of this.#options.engine.batches())
+      if (handle.message.sequence === sequence && handle.message.subject !== subject) handle.isGone = true
   }
 
   #take(message: PulledMessage, lane: PriorityLane, handedOver: boolean): void {
@@ -172,7 +187,16 @@ export class TakeUp implements Disposable {
     }
     const submittedAt = Number(message.headers?.get(HEADERS.submitted)) || message.at
     const notify = message.headers?.get(HEADERS.notify) || null
-    const handle: Held = { message, resultSubject: subject, notify, alone: read.alone, written: '' }
+    const handle: Held = {
+      message,
+      others: [],
+      isGone: false,
+      isDoubtful: false,
+      resultSubject: subject,
+      notify,
+      alone: read.alone,
+      written: '',
+    }
     const settled = stored.results.filter((result) => result && isId(result.task_id))
     // What is stored is told again: whoever stored it may have died before telling.
     if (notify && settled.length > 0) this.#options.publisher.tell(notify, JSON.stringify(settled))
@@ -258,15 +282,6 @@ interface Taken {
   subject: string
   /** A predecessor had it. */
   handedOver: boolean
-}
-
-/**
- * Delivered again although it is held here: the newer delivery is the one to acknowledge. A second submission of the same
- * id is not another task: the first stands.
- */
-function again(held: Held, message: PulledMessage): void {
-  if (held.message.sequence === message.sequence) held.message = message
-  else message.ack()
 }
 
 interface Read {
