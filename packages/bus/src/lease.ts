@@ -10,6 +10,7 @@ import { Publisher } from './publisher.ts'
 /** What decides. `Lease` of the core is one; this package knows no more of it. */
 export interface LeaseRules {
   readonly holds: boolean
+  readonly mustRead: boolean
   readonly holder: string | null
   mayAct(now: number): boolean
   read(record: { holder: string | null; revision: number }, now: number): void
@@ -128,7 +129,7 @@ export class LeaseKeeper implements AsyncDisposable {
   async #step(): Promise<void> {
     const { rules } = this.#options
     if (this.#stopped) return
-    if (!rules.holds) await this.#read()
+    if (rules.mustRead) await this.#read()
     const { holder } = rules
     if (
       !rules.holds &&

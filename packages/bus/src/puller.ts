@@ -88,6 +88,8 @@ export interface PullerOptions {
   /** How many more messages may come now; asked before each request. */
   room(): number
   onMessage(message: PulledMessage): void
+  /** The consumer is not there, and has not been for seconds. */
+  onMissing?(): void
 }
 
 const MAX_REQUEST = 1_000
@@ -95,6 +97,8 @@ const EXPIRES_MS = 30_000
 const IDLE_HEARTBEAT_MS = 5_000
 /** Two heartbeats missed: the request is taken to be lost. */
 const SILENCE_MS = 12_000
+/** Answers in a row that nobody serves the consumer, about one a second: longer than a server takes to be up again. */
+const MISSING_TIMES = 5
 
 export class Puller implements Disposable {
   readonly #nc: NatsConnection
@@ -106,6 +110,7 @@ export class Puller implements Disposable {
   #outstanding = 0
   #heard = performance.now()
   #stopped = false
+  #missing = 0
 
   constructor(nc: NatsConnection, options: PullerOptions) {
     this.#nc = nc
@@ -146,14 +151,17 @@ export class Puller implements Disposable {
     this.#heard = performance.now()
     const code = message.headers?.code ?? 0
     if (code !== 0 && message.data.length === 0) {
+      this.#missing = code === 503 ? this.#missing + 1 : 0
       // 100: a heartbeat. 404, 408, 409: the request is over; the header says how much of it was left.
       if (code === 100) return
       const left = Number(message.headers?.get('Nats-Pending-Messages') || Number.NaN)
       this.#outstanding = Number.isNaN(left) ? 0 : Math.max(0, this.#outstanding - left)
       // 503 and the like: nobody serves the consumer now; the watch asks again.
       if (code === 404 || code === 408 || code === 409) this.nudge()
+      else if (this.#missing > 0 && this.#missing % MISSING_TIMES === 0) this.#options.onMissing?.()
       return
     }
+    this.#missing = 0
     this.#outstanding = Math.max(0, this.#outstanding - 1)
     if (this.#stopped) new PulledMessage(this.#nc, message).nak()
     else this.#options.onMessage(new PulledMessage(this.#nc, message))

@@ -5,6 +5,7 @@ import { isPayloadRef } from '@poolmesh/bus'
 import {
   type Branch,
   branchPrinter,
+  type EndedBranch,
   FanOutPools,
   FanOutRun,
   outputDigest,
@@ -191,13 +192,12 @@ export class Coordinator {
   /** Finds what was started before: pending first, since what ends in between is found among the results then. */
   async #recover(parent: Parent, run: FanOutRun): Promise<void> {
     const ids = run.branches.map((branch) => branch.id)
+    run.recover()
     const pending = await this.#parts.lookup.pending(ids, laneOf(parent.task.priority))
-    const results: { result: DistributedTaskResult; bytes: number }[] = []
-    await this.#parts.lookup.results(ids, (found) => results.push(found))
-    const now = Date.now()
-    for (const id of pending) run.adopt(id, now)
-    for (const { result, bytes } of results)
-      run.settle(result, now, bytes, await this.#digest(parent, result))
+    const ended: EndedBranch[] = []
+    await this.#parts.lookup.results(ids, (found) => ended.push(found))
+    for (const branch of ended) branch.digest = await this.#digest(parent, branch.result)
+    run.recovered(pending, ended, Date.now())
   }
 
   // --- running

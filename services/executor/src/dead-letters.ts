@@ -12,7 +12,7 @@ import {
   type ErrorCode,
 } from '@poolmesh/types'
 import type { Logger } from 'pino'
-import type { Held } from './held.ts'
+import { acknowledge, type Held } from './held.ts'
 
 const RETRY_MS = 500
 const POISON: ErrorCode = 'POISON'
@@ -53,7 +53,7 @@ export class DeadLetters {
 
   /** Acknowledges the batch's message once its letters are stored. Where they are not, it is delivered again. */
   async acknowledge(held: Held): Promise<void> {
-    if (held.burial === null || (await held.burial)) held.message.ack()
+    if (held.burial === null || (await held.burial)) acknowledge(held)
   }
 
   /** @returns false: another executor dispatches now, and does it */

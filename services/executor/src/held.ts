@@ -1,9 +1,21 @@
 import type { TaskMessage } from '@poolmesh/bus'
 
+/** Submissions of one id that are kept beside the first. */
+const MAX_OTHERS = 16
+
 /** What the executor keeps with a batch that it holds: the engine's opaque handle. */
 export interface Held {
   /** The message that means ownership; replaced when it is delivered again. */
   message: TaskMessage
+  /** Further submissions of the same id: acknowledged with it, since the first may be gone from the stream. */
+  readonly others: TaskMessage[]
+  /**
+   * A server that lost its last writes gives their sequences away again: this one is another message's by now, so that nothing
+   * may be said of it.
+   */
+  isGone: boolean
+  /** The connection was cut since the last write: what was stored may be lost, and its sequence another's. */
+  isDoubtful: boolean
   /** `task.completed.<id>`, or `task.branch.<id>` for a branch of a fan-out. */
   readonly resultSubject: string
   /** Where the submitter wants to be told. */
@@ -14,4 +26,19 @@ export interface Held {
   written: string
   /** Dead letters of its tasks that are being stored; false: they could not be. */
   burial: Promise<boolean> | null
+}
+
+/** Every task of the batch has a stored result, or is parked. */
+export function acknowledge({ message, others, isGone }: Held): void {
+  if (!isGone) message.ack()
+  for (const other of others) other.ack()
+}
+
+/** Delivered again although it is held: the newer delivery is the one to acknowledge. A second submission is no other task. */
+export function again(held: Held, message: TaskMessage): void {
+  const other = held.others.findIndex(({ sequence }) => sequence === message.sequence)
+  if (held.message.sequence === message.sequence && !held.isGone) held.message = message
+  else if (other >= 0) held.others[other] = message
+  else if (held.others.length < MAX_OTHERS) held.others.push(message)
+  else message.ack()
 }

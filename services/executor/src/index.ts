@@ -170,6 +170,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       rejections,
       dead,
       defaultStrategy,
+      onMissing: () => void anew(),
       log,
     }
     own = answerForOwn(nc, engine, mayAct)
@@ -185,6 +186,16 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       if (!stopping && !nc.isClosed()) setTimeout(() => void retry(), SECOND_MS)
     })
     return turn
+  }
+  /** Our consumers are gone although the lease is ours: all is taken over once more. */
+  const anew = (): Promise<void> => {
+    const missed = tenure
+    return inTurn(async () => {
+      if (stopping || tenure === null || tenure !== missed || !lease.holds) return
+      log.warn('the consumers of the lanes are gone, taking over again')
+      await letGo()
+      await takeOver()
+    })
   }
   const retry = async (): Promise<void> => {
     if (!stopping && tenure === null && lease.holds) await inTurn(takeOver)
@@ -241,6 +252,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       if (handle.message.subject === SUBJECTS.taskSubmitted) handle.message.working()
   })
   void followConnection(nc, () => {
+    storage.doubt()
     tenure?.reset()
     intake.reset()
     review.reconnected()

@@ -268,7 +268,8 @@ export class Questions {
     if (outcome.kind === 'stored') {
       // Whoever dispatches may have looked for a result a moment before, and holds it by now.
       await this.#ask(askedOf(ASK.cancel, submission), { task_id: taskId }, CANCEL_MS)
-      if (alone)
+      // Asking may have taken seconds: a server that was restarted may have lost the result, and the task is to be done.
+      if (alone && (await this.#stored.result(taskId)))
         await this.#jsm.streams.deleteMessage(STREAMS.tasks, submission.sequence, false).catch(() => false)
       const notify = submission.headers?.get(HEADERS.notify)
       if (notify) this.#publisher.tell(notify, text)

@@ -8,8 +8,8 @@ import type { Past, Run, TaskEngine } from '@poolmesh/core'
 import { BUCKETS, INTERNAL, isJsonObject } from '@poolmesh/types'
 import type { Held } from './held.ts'
 
-/** Task, pool, number of the run, its start (ms since the epoch). */
-type Line = [taskId: string, pool: string, attempt: number, startedAt: number]
+/** Task, pool, number of the run, its start (ms since the epoch), seconds that the task allows it. */
+type Line = [taskId: string, pool: string, attempt: number, startedAt: number, timeout: number]
 
 const KEY = 'runs'
 /** Shorter runs are over before it matters. */
@@ -78,8 +78,8 @@ export class RunLog implements Disposable {
   // While we dispatch
 
   began({ entry, pool, attempt, startedAt }: Run): void {
-    const { task_id } = entry.task
-    const line: Line = [task_id, pool.name, attempt, startedAt]
+    const { task_id, timeout } = entry.task
+    const line: Line = [task_id, pool.name, attempt, startedAt, timeout]
     this.#runs.set(keyOf(task_id, attempt), line)
     this.#recalled.delete(keyOf(task_id, attempt))
     this.#began.push(line)
@@ -195,12 +195,12 @@ export class RunLog implements Disposable {
    */
   async recall({ adoption }: TaskEngine<Held>): Promise<void> {
     const written = await this.#read()
-    for (const [taskId, pool, attempt, startedAt] of written.runs)
-      adoption.run(taskId, { pool, attempt, startedAt, certain: false })
+    for (const [taskId, pool, attempt, startedAt, timeout] of written.runs)
+      adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: false })
     for (const [taskId, past] of written.pasts) adoption.past(taskId, past)
     if (this.#following !== null)
-      for (const [key, [taskId, pool, attempt, startedAt]] of this.#runs)
-        adoption.run(taskId, { pool, attempt, startedAt, certain: !this.#doubtful.has(key) })
+      for (const [key, [taskId, pool, attempt, startedAt, timeout]] of this.#runs)
+        adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: !this.#doubtful.has(key) })
     const followed = this.#following === null ? [] : [...this.#runs]
     this.reset()
     for (const [key, line] of followed) this.#recalled.set(key, line)

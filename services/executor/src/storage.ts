@@ -81,6 +81,10 @@ export class Storage {
       void this.#later(batch)
       return
     }
+    if (handle.isDoubtful) {
+      void this.#reconcile(batch)
+      return
+    }
     handle.written = text
     const h = headers()
     h.set(HEADERS.expectedLastSubjectSequence, String(batch.lastSequence))
@@ -95,6 +99,11 @@ export class Storage {
     })
   }
 
+  /** The connection was cut: of what was stored before, the last may be lost. The next write of these batches reads first. */
+  doubt(): void {
+    for (const batch of this.#options.engine().batches()) batch.handle.isDoubtful = batch.lastSequence > 0
+  }
+
   async #later(batch: Batch<Held>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     await this.#reconcile(batch)
@@ -105,6 +114,7 @@ export class Storage {
     while (!this.#stopped && batch.phase !== 'closed') {
       try {
         const { results, lastSequence } = await this.#options.stored.under(batch.handle.resultSubject)
+        batch.handle.isDoubtful = false
         if (batch.handle.notify && results.length > 0)
           this.#options.publisher.tell(batch.handle.notify, JSON.stringify(results))
         this.#bury(batch, results)

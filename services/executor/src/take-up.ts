@@ -22,7 +22,7 @@ import {
 } from '@poolmesh/types'
 import type { Logger } from 'pino'
 import type { DeadLetters } from './dead-letters.ts'
-import type { Held } from './held.ts'
+import { again, type Held } from './held.ts'
 import { onward } from './intake.ts'
 import { type Rejections, refusedResult } from './rejections.ts'
 
@@ -30,13 +30,14 @@ import { type Rejections, refusedResult } from './rejections.ts'
 const MADE_UP_ID = /^pm_[A-Za-z0-9]{22}$/
 /** `[`: the message is an array. */
 const BRACKET = 0x5b
-const IN_LANE = 'task.submitted.'
 const NO_RESULTS: StoredResults = { results: [], lastSequence: 0, at: null }
 
 export interface TakeUpOptions {
   lanes: readonly LaneConsumer[]
   /** All that a predecessor held has been taken up. */
   onRecovered(): void
+  /** Our consumers are not there any more. */
+  onMissing(): void
   engine: TaskEngine<Held>
   stored: StoredTasks
   publisher: Publisher
@@ -49,6 +50,8 @@ export interface TakeUpOptions {
 export class TakeUp implements Disposable {
   readonly #options: TakeUpOptions
   readonly #pullers: Puller[] = []
+  /** The last sequence that came, by consumer. */
+  readonly #highest = new Map<string, number>()
   #over = false
   /** Messages that are being looked up, so not in the engine yet. */
   #looking = 0
@@ -69,9 +72,11 @@ export class TakeUp implements Disposable {
           onMessage: (message) => {
             const handedOver = message.deliveries > 1 || message.sequence <= lane.deliveredBefore
             if (handedOver && message.deliveries === 1) this.#missing--
+            this.#lookBack(message, lane.name)
             this.#take(message, lane.lane, handedOver)
             this.#whenRecovered()
           },
+          onMissing: options.onMissing,
         }),
       )
     this.#whenRecovered()
@@ -95,6 +100,18 @@ export class TakeUp implements Disposable {
 
   reset(): void {
     for (const puller of this.#pullers) puller.reset()
+  }
+
+  /** Where a sequence comes that was there before, under another id, the server has lost its last messages. */
+  #lookBack({ sequence, subject }: TaskMessage, consumer: string): void {
+    const before = this.#highest.get(consumer) ?? 0
+    this.#highest.set(consumer, Math.max(before, sequence))
+    if (sequence > before) return
+    const { engine } = this.#options
+    const id = subject.slice(subject.lastIndexOf('.') + 1)
+    if (engine.holds(id)?.handle.message.sequence === sequence) return
+    for (const { handle } of engine.batches())
+      if (handle.message.sequence === sequence && handle.message.subject !== subject) handle.isGone = true
   }
 
   /** Takes a task from a message that is in no lane. @returns false: there is no room */
@@ -188,6 +205,9 @@ export class TakeUp implements Disposable {
     const notify = message.headers?.get(HEADERS.notify) || null
     const handle: Held = {
       message,
+      others: [],
+      isGone: false,
+      isDoubtful: false,
       resultSubject: subject,
       notify,
       alone: read.alone,
@@ -282,22 +302,6 @@ interface Taken {
   subject: string
   /** A predecessor had it. */
   handedOver: boolean
-}
-
-const isInLane = ({ subject }: TaskMessage): boolean => subject.startsWith(IN_LANE)
-
-/**
- * Delivered again although it is held here: the newer delivery is the one to acknowledge. A second submission of the same
- * id is not another task: the first stands. What was taken from outside the lanes may have been stored in one meanwhile,
- * and that is the one to keep.
- */
-function again(held: Held, message: TaskMessage): void {
-  const before = held.message
-  if (before.sequence === message.sequence) held.message = message
-  else if (isInLane(message) && !isInLane(before)) {
-    held.message = message
-    before.ack()
-  } else message.ack()
 }
 
 interface Read {

@@ -10,6 +10,8 @@ export interface KnownRun {
   startedAt: number
   /** False: it was going on once, but its answer may have been missed. It is tried again, while its slot stays taken. */
   certain: boolean
+  /** Seconds that its task allows a run, where that is known. */
+  timeout?: number | undefined
 }
 
 /** What has happened to a task that is not over. */
@@ -40,15 +42,23 @@ const MAX_ANSWERS = 200_000
 const NOTHING: Known = { run: null, answers: [], past: null }
 
 export class Adoption {
-  readonly #runs = new Map<string, KnownRun>()
+  /** By task; the last one counts, the others were given up and may hold a slot. */
+  readonly #runs = new Map<string, KnownRun[]>()
+  /** Of tasks that have come in, or come in no more. */
+  #givenUp: [taskId: string, run: KnownRun][] = []
   readonly #answers = new Map<string, EarlyAnswer[]>()
   readonly #pasts = new Map<string, Past>()
   #answerCount = 0
 
-  /** Of several runs of a task the last one counts. */
+  /** Of several runs of a task the last one counts; of one that is told twice, what was told last. */
   run(taskId: string, run: KnownRun): void {
-    const known = this.#runs.get(taskId)
-    if (!known || known.attempt <= run.attempt) this.#runs.set(taskId, run)
+    const others = this.#runs
+      .get(taskId)
+      ?.filter((known) => known.attempt !== run.attempt || known.pool !== run.pool)
+    this.#runs.set(
+      taskId,
+      [...(others ?? []), run].sort((a, b) => a.attempt - b.attempt),
+    )
   }
 
   answer(taskId: string, early: EarlyAnswer): void {
@@ -65,25 +75,40 @@ export class Adoption {
 
   /** What is known of the task, once. */
   take(taskId: string): Known {
-    const run = this.#runs.get(taskId)
+    const runs = this.#runs.get(taskId)
     const answers = this.#answers.get(taskId)
     const past = this.#pasts.get(taskId)
-    if (!run && !answers && !past) return NOTHING
+    if (!runs && !answers && !past) return NOTHING
+    const run = runs?.pop() ?? null
+    this.#giveUp(taskId, runs)
     this.#runs.delete(taskId)
     this.#answers.delete(taskId)
     this.#pasts.delete(taskId)
-    return { run: run ?? null, answers: answers ?? [], past: past ?? null }
+    return { run, answers: answers ?? [], past: past ?? null }
   }
 
-  /** @returns the runs that no task asked for: it has ended, and the pool works for nothing */
-  close(): [taskId: string, run: KnownRun][] {
-    const left = [...this.#runs].filter(
-      ([taskId, run]) => !this.#answers.get(taskId)?.some((early) => early.attempt === run.attempt),
-    )
+  /** An answer gives the slot back. */
+  #giveUp(taskId: string, runs: readonly KnownRun[] = []): void {
+    const answers = this.#answers.get(taskId)
+    for (const run of runs)
+      if (!answers?.some(({ pool, attempt }) => pool === run.pool && attempt === run.attempt))
+        this.#givenUp.push([taskId, run])
+  }
+
+  /**
+   * @returns `unwanted`: the runs that no task asked for: it has ended, and the pool works for nothing; `givenUp`: older runs
+   *   of tasks that run elsewhere
+   */
+  close(): { unwanted: [taskId: string, run: KnownRun][]; givenUp: [taskId: string, run: KnownRun][] } {
+    const givenUp = this.#givenUp
+    this.#givenUp = []
+    for (const [taskId, runs] of this.#runs) this.#giveUp(taskId, runs)
+    const unwanted = this.#givenUp
+    this.#givenUp = []
     this.#runs.clear()
     this.#answers.clear()
     this.#pasts.clear()
     this.#answerCount = 0
-    return left
+    return { unwanted, givenUp }
   }
 }

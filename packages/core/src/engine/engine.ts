@@ -17,7 +17,7 @@ import {
   type TaskStatus,
 } from '@poolmesh/types'
 import type { PoolState, PoolTable } from '../routing/index.ts'
-import { Adoption, type Known, type Past } from './adoption.ts'
+import { Adoption, type Known, type KnownRun, type Past } from './adoption.ts'
 import { Counters } from './counters.ts'
 import { LaneScheduler, laneIndex } from './lanes.ts'
 import { type Answer, type Ending, endedWith, endedWithout } from './outcome.ts'
@@ -76,6 +76,34 @@ const MAX_LOSSES = 5
 const HISTORY = 20
 /** Dispatches in one go, before others get their turn. */
 const PUMP_LIMIT = 2_000
+
+/** Of a task that has ended, and whose run may go on. */
+const endedTask = (taskId: string, timeout: number | undefined): DistributedTask => ({
+  task_id: taskId,
+  task_type: 'ended',
+  payload: {},
+  required_capabilities: [],
+  routing_strategy: 'least_loaded',
+  timeout: timeout ?? GRACE_MAX_MS / 1000,
+  queue_timeout: 1,
+  priority: 0,
+  max_attempts: 1,
+  idempotent: false,
+  metadata: {},
+})
+const ENDED_BATCH: Batch<never> = {
+  id: '',
+  handle: undefined as never,
+  lane: 'low',
+  submittedAt: 0,
+  bytes: 0,
+  entries: [],
+  open: 0,
+  ready: [],
+  writing: [],
+  lastSequence: 0,
+  phase: 'closed',
+}
 
 export class TaskEngine<Handle> {
   readonly table: PoolTable
@@ -185,7 +213,7 @@ export class TaskEngine<Handle> {
     this.#ports.schedule()
   }
 
-  #entry(task: DistributedTask, batch: Batch<Handle>, waitingSince: number): Entry {
+  #entry(task: DistributedTask, batch: Batch<Handle> | Batch<never>, waitingSince: number): Entry {
     const metadata = task.metadata
     const preferred = metadata['preferred_capabilities']
     return {
@@ -229,9 +257,23 @@ export class TaskEngine<Handle> {
   /** All that an earlier owner had in flight has come in. */
   recovered(): void {
     this.#recovering = false
-    for (const [taskId, run] of this.adoption.close())
-      this.#ports.cancel(run.pool, taskId, 'nobody waits for it any more')
+    const { unwanted, givenUp } = this.adoption.close()
+    for (const [taskId, run] of [...unwanted, ...givenUp]) this.#hold(taskId, run)
+    for (const [taskId, run] of unwanted) this.#ports.cancel(run.pool, taskId, 'nobody waits for it any more')
     this.#ports.schedule()
+  }
+
+  /** An earlier owner's run that no task waits for any more holds its slot all the same, as if it was given up now (I3). */
+  #hold(taskId: string, { pool: name, attempt, startedAt, timeout }: KnownRun): void {
+    const pool = this.table.get(name)
+    if (!pool || this.#abandoned.has(`${taskId}/${attempt}`)) return
+    const entry = this.#entry(endedTask(taskId, timeout), ENDED_BATCH, startedAt)
+    entry.firstStartedAt = startedAt // it waited under another, so it is not measured here
+    const run = this.#begin(entry, pool, attempt, startedAt)
+    this.waiting.release(entry.signature)
+    entry.state = 'settled'
+    this.#abandon(run, null)
+    this.#ports.adopted?.(run)
   }
 
   /** @returns whether the task needs no dispatch: it runs, or has ended */
@@ -271,7 +313,11 @@ export class TaskEngine<Handle> {
       }
       return true
     }
-    if (!early && begun.attempt > over) this.#lose(entry, begun.pool, null)
+    if (!early && begun.attempt > over) {
+      // It may go on there, should the pool come back.
+      if (pool) this.#abandon(this.#begin(entry, pool, begun.attempt, startedAt), null)
+      this.#lose(entry, begun.pool, null)
+    }
     return entry.state === 'settled'
   }
 
@@ -721,14 +767,30 @@ export class TaskEngine<Handle> {
     const mine = [...batch.writing, ...batch.ready]
     batch.writing = []
     batch.ready = mine.filter((result) => !settled.has(result.task_id))
+    const ready = new Set(batch.ready.map((result) => result.task_id))
     for (const entry of batch.entries) {
       const status = settled.get(entry.task.task_id)
-      if (!status) continue
+      if (!status) {
+        if (entry.state === 'settled' && !ready.has(entry.task.task_id)) this.#doAgain(entry)
+        continue
+      }
       if (entry.run) this.#abandon(entry.run, 'the task has ended')
       if (entry.state !== 'settled') this.#settle(entry)
       this.#stored(entry.task.task_id, status)
     }
     this.#after(batch)
+  }
+
+  /** Its result was stored and is not there any more: the broker's machine lost what it had not synced. */
+  #doAgain(entry: Entry): void {
+    const { task, batch } = entry
+    if (this.#tasks.has(task.task_id)) return
+    this.#tasks.set(task.task_id, entry)
+    entry.signature = this.waiting.signature(task.required_capabilities, task.pool ?? null)
+    batch.open++
+    entry.attempts = Math.max(0, entry.attempts - 1)
+    this.#scarred.add(entry)
+    this.#waitAgain(entry)
   }
 
   #after(batch: Batch<Handle>): void {

@@ -1,5 +1,8 @@
 // Tasks that no pool can take now must not keep the window full, or what stands behind them in the stream is never seen.
 // When a lane's window is full of them, they are stored away under their signature; a pool that fits brings them back.
+//
+// Of one signature nothing is brought back while anything is being stored away: a batch whose message is not acknowledged yet
+// would not be taken into its lane a second time, and then both copies would go.
 import { type DistributedTask, LANES, type PriorityLane } from '@poolmesh/types'
 import type { PoolState, Requirements } from '../routing/index.ts'
 import type { EnginePorts, TaskEngine } from './engine.ts'
@@ -16,6 +19,8 @@ interface Parked {
   readonly key: string
   readonly requirements: Requirements
   retrieving: boolean
+  /** Batches on their way into storage. */
+  storing: number
   /** Nothing was found last time; only new parking makes it worth another look. */
   empty: boolean
 }
@@ -41,7 +46,7 @@ export class Parking<Handle> {
   known(key: string, requirements: Requirements): void {
     const parked = this.#parked.get(key)
     if (parked) parked.empty = false
-    else this.#parked.set(key, { key, requirements, retrieving: false, empty: false })
+    else this.#parked.set(key, { key, requirements, retrieving: false, storing: 0, empty: false })
     this.#consider(this.#parked.get(key) as Parked)
   }
 
@@ -72,6 +77,7 @@ export class Parking<Handle> {
   }
 
   #parkSome(signature: Signature, lane: number, atMost: number): number {
+    if (this.#parked.get(signature.key)?.retrieving) return 0
     const entries = [...(signature.queues[lane]?.entries.values() ?? [])].sort((a, b) => b.order - a.order)
     const most = Math.min(atMost, entries.length - Math.min(LOW_MARK, Math.floor(entries.length / 2)))
     let count = 0
@@ -96,29 +102,33 @@ export class Parking<Handle> {
         key: signature.key,
         requirements: signature.requirements,
         retrieving: false,
+        storing: 0,
         empty: false,
       })
+    const parked = signature && this.#parked.get(signature.key)
+    if (parked) parked.storing++
     this.#ports.park(batch, tasks, signature?.key ?? null, wakeAt)
     return tasks.length
   }
 
   /** The answer to `park`: the batch is let go of, or goes on as before. */
   parked(batch: Batch<Handle>, signatureKey: string | null, ok: boolean): void {
+    const parked = signatureKey === null ? undefined : this.#parked.get(signatureKey)
+    // Let go of meanwhile: then nothing is remembered of it, nor is it counted.
     if (batch.phase !== 'parking') return
+    if (parked) parked.storing--
     // What ended meanwhile (a cancellation) is written now; the stored copy then finds its result and ends there.
     if (ok && batch.ready.length === 0) {
       this.#engine.counters.parked++
       this.#engine.forget(batch)
       this.#ports.close(batch)
-      const parked = signatureKey === null ? undefined : this.#parked.get(signatureKey)
-      if (!parked) return
-      parked.empty = false
-      this.#consider(parked)
+      if (parked) parked.empty = false
     } else {
       batch.phase = 'held'
       for (const entry of batch.entries) if (entry.state === 'waiting') this.#engine.waiting.add(entry)
       this.#engine.rewrite(batch)
     }
+    if (parked) this.#consider(parked)
   }
 
   /**
@@ -150,7 +160,7 @@ export class Parking<Handle> {
   }
 
   #consider(parked: Parked): void {
-    if (parked.retrieving || parked.empty) return
+    if (parked.retrieving || parked.storing > 0 || parked.empty) return
     const { table, waiting } = this.#engine
     if (table.anyFits(parked.requirements) === 'none') return
     if (waiting.sizeUnder(parked.key) >= LOW_MARK) return

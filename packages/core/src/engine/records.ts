@@ -50,7 +50,8 @@ export interface Entry extends HeapItem, Timed {
   readonly task: DistributedTask
   // biome-ignore lint/suspicious/noExplicitAny: the handle is opaque here; TaskEngine's own methods keep its type
   readonly batch: Batch<any>
-  readonly signature: Signature
+  /** Referred to while the task has no outcome. */
+  signature: Signature
   readonly preferences: Preferences
   readonly lane: number
   /** Orders entries of one priority: first in, first out. */

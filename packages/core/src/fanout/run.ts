@@ -20,6 +20,15 @@ export interface Branch {
   digest?: string
 }
 
+/** What came of a branch. */
+export interface EndedBranch {
+  result: DistributedTaskResult
+  /** What the result's output takes, roughly. */
+  bytes?: number
+  /** Of an output that the result only refers to. */
+  digest?: string | undefined
+}
+
 export interface FanOutRunOptions {
   /** Deduplicated; the order of the branches. At least one. */
   pools: string[]
@@ -32,7 +41,7 @@ export interface FanOutRunOptions {
 /**
  * Invariants: (1) no branch is submitted twice, and none after the decision; (2) never more than `max_parallel` branches
  * are submitted and not settled, except those that were found so; (3) the run closes only when every branch is settled,
- * so each one's own outcome is in the result.
+ * so each one's own outcome is in the result; (4) nothing is decided before it is known what was begun before.
  */
 export class FanOutRun {
   readonly task: FanOutTask
@@ -46,6 +55,8 @@ export class FanOutRun {
   cancelledBecause: string | null = null
   readonly #byId: Map<string, Branch>
   readonly #maxOutputBytes: number
+  /** What was told before it is known what was begun; null: it is known. */
+  #early: EndedBranch[] | null = null
   #outputBytes = 0
   #submitted = 0
   #settled = 0
@@ -92,6 +103,7 @@ export class FanOutRun {
 
   /** The branches that are to be submitted now, in their order. Each is named once. */
   start(now: number): Branch[] {
+    if (this.#early) return []
     // A quorum of more branches than there are is decided before anything starts.
     if (this.tally.decision) this.#close(now)
     const starting: Branch[] = []
@@ -115,10 +127,24 @@ export class FanOutRun {
     this.startedAt ??= now
   }
 
-  /** The branch turned out to be submitted already, by whoever drove this fan-out before. */
-  adopt(id: string, now: number): void {
-    const branch = this.#byId.get(id)
-    if (branch?.state === 'idle') this.#submit(branch, now)
+  /** Somebody drove this fan-out before: what is told of its branches waits until {@link recovered}. */
+  recover(): void {
+    this.#early = []
+  }
+
+  /**
+   * What was found of the branches that whoever drove this fan-out before had begun. All of it is known before any of it
+   * decides, or a branch that has an outcome would be taken for one that never began.
+   * @param pending ids of branches that are submitted
+   */
+  recovered(pending: Iterable<string>, ended: readonly EndedBranch[], now: number): void {
+    const all = [...ended, ...(this.#early ?? [])]
+    this.#early = null
+    for (const id of [...pending, ...all.map(({ result }) => result.task_id)]) {
+      const branch = this.#byId.get(id)
+      if (branch?.state === 'idle') this.#submit(branch, now)
+    }
+    for (const { result, bytes, digest } of all) this.settle(result, now, bytes, digest)
   }
 
   /**
@@ -130,6 +156,10 @@ export class FanOutRun {
   settle(result: DistributedTaskResult, now: number, bytes = 0, digest?: string): boolean {
     const branch = this.#byId.get(result.task_id)
     if (!branch || branch.state === 'settled') return false
+    if (this.#early) {
+      this.#early.push({ result, bytes, digest })
+      return false
+    }
     if (branch.state === 'submitted') this.#submitted--
     // A result that was stored before this run began: the branch had been started.
     else this.startedAt ??= now

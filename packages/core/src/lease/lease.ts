@@ -32,6 +32,8 @@ export type LeaseStep =
 export class Lease {
   readonly #options: LeaseOptions
   #record: LeaseRecord | null = null
+  /** The register may have gone back to an older revision, so that ours may be the one of another's write by now. */
+  #doubts = false
   /** Since when the record has not changed, as far as we could hear. */
   #unchangedSince = 0
   /** When the write that holds now was sent; null where we do not hold it. */
@@ -43,6 +45,11 @@ export class Lease {
 
   get holds(): boolean {
     return this.#renewedAt !== null
+  }
+
+  /** Whether the register has to be read before the next step. */
+  get mustRead(): boolean {
+    return this.#doubts || !this.holds
   }
 
   /** Who holds it, as far as is known. */
@@ -61,6 +68,7 @@ export class Lease {
     const known = this.#record
     if (known?.revision !== record.revision) this.#unchangedSince = now
     this.#record = record
+    this.#doubts = false
     if (record.holder !== this.#options.id) this.#renewedAt = null
   }
 
@@ -69,8 +77,12 @@ export class Lease {
     this.#unchangedSince = now
   }
 
-  /** Our connection was gone, so others may take us for dead: we act again after the next renewal. */
+  /**
+   * Our connection was gone, so others may take us for dead: we act again after the next renewal. And a server that was
+   * restarted may have lost the last writes, so that the next one has our revision: the register is read before (L1).
+   */
   doubt(): void {
+    this.#doubts = true
     if (this.#renewedAt !== null) this.#renewedAt = Number.NEGATIVE_INFINITY
   }
 
@@ -81,7 +93,7 @@ export class Lease {
 
   step(now: number): LeaseStep {
     const record = this.#record
-    if (!record) return { kind: 'wait' }
+    if (!record || this.#doubts) return { kind: 'wait' }
     if (this.#renewedAt !== null)
       return now - this.#renewedAt >= this.#options.renewMs
         ? { kind: 'write', expected: record.revision, taking: false }

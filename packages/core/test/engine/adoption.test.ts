@@ -126,6 +126,42 @@ test('a run that the predecessor had given up is not waited for, but keeps its s
   expect(engine.table.get('p')?.running).toBe(2)
 })
 
+describe('a slot that a predecessor had given away stays taken', () => {
+  const known = { startedAt: 999_000, certain: true }
+
+  test('by a run whose task has ended, until the pool answers', () => {
+    engine.adoption.run('ended', { pool: 'p', attempt: 3, ...known })
+    takeOver()
+    expect(engine.table.get('p')?.running).toBe(2)
+    engine.answer('p', 'ended', 3, said('failed'))
+    expect(engine.table.get('p')?.running).toBe(1)
+  })
+
+  test('by an older run of a task that runs elsewhere', () => {
+    engine.adoption.run('t', { pool: 'p', attempt: 2, ...known })
+    engine.adoption.run('t', { pool: 'p', attempt: 1, ...known })
+    takeOver()
+    expect([sent, engine.find('t')?.run?.attempt]).toEqual([[], 2])
+    expect(engine.table.get('p')?.running).toBe(2)
+  })
+
+  test('unless it was answered meanwhile', () => {
+    engine.adoption.run('t', { pool: 'p', attempt: 2, ...known })
+    engine.adoption.run('t', { pool: 'p', attempt: 1, ...known })
+    engine.answer('p', 't', 1, said('failed'))
+    takeOver()
+    expect(engine.table.get('p')?.running).toBe(1)
+  })
+
+  test('in a pool that is unavailable and may come back', () => {
+    engine.adoption.run('t', { pool: 'p', attempt: 1, ...known })
+    engine.table.setHealth('p', 'unavailable')
+    takeOver()
+    expect(engine.find('t')).toMatchObject({ losses: 1, state: 'waiting' })
+    expect(engine.table.get('p')?.running).toBe(1)
+  })
+})
+
 describe('a pool that another process has registered anew', () => {
   beforeEach(() => {
     engine.adoption.run('t', { pool: 'p', attempt: 1, startedAt: 999_000, certain: true })

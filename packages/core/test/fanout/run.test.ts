@@ -150,10 +150,28 @@ describe('a run', () => {
 
   test('that is taken over starts only what is neither stored nor pending', () => {
     const run = runOf(taskOf('all_success', { max_parallel: 3 }), 4)
-    run.settle(ended('parent_f-2', 'completed'), 2_000)
-    run.adopt('parent_f-0', 2_000)
+    run.recover()
+    expect(run.start(2_000)).toEqual([])
+    run.recovered(['parent_f-0'], [{ result: ended('parent_f-2', 'completed') }], 2_000)
     expect(run.start(2_000).map((branch) => branch.index)).toEqual([1, 3])
     expect(run.outstanding().map((branch) => branch.index)).toEqual([0, 1, 3])
+  })
+
+  test('that is taken over keeps the outcome of every branch, whichever decided', () => {
+    const run = runOf(taskOf('first_success'), 4)
+    run.recover()
+    // Told before it is known what was begun.
+    expect(run.settle(ended('parent_f-0', 'completed'), 2_000)).toBe(false)
+    expect(run.phase).toBe('open')
+    run.recovered(['parent_f-2'], [{ result: ended('parent_f-1', 'failed') }], 2_000)
+    expect(run.phase).toBe('closing')
+    expect(run.branches.map(({ state, result }) => result?.status ?? state)).toEqual([
+      'completed',
+      'failed',
+      'submitted',
+      'cancelled',
+    ])
+    expect(run.outstanding().map(({ index }) => index)).toEqual([2])
   })
 
   test('with a quorum of more branches than there are fails before anything starts', () => {

@@ -33,6 +33,22 @@ test('the first takes it, renews it, and the second stands by', () => {
   }
 })
 
+test('a revision that the register has given away twice is not taken for our own', () => {
+  const register = new Register()
+  const a = new Lease({ ...options, id: 'a' })
+  const b = new Lease({ ...options, id: 'b' })
+  turn(a, 'a', register, 0)
+  // The server loses what it had not synced, and with it the connection.
+  a.doubt()
+  Object.assign(register, { holder: null, revision: 0 })
+  turn(b, 'b', register, 100)
+  expect(register).toEqual({ holder: 'b', revision: 1 })
+  expect(a.mustRead).toBe(true)
+  expect(a.step(2_000)).toEqual({ kind: 'wait' })
+  turn(a, 'a', register, 2_000)
+  expect([a.holds, register.holder]).toEqual([false, 'b'])
+})
+
 test('when the holder stops, it may not act any more before another takes the lease', () => {
   const register = new Register()
   const a = new Lease({ ...options, id: 'a' })

@@ -1,0 +1,198 @@
+// Mirrors services/executor/src/run-log.ts: what runs in pools that cannot be asked, told to those who stand by and written
+// down once a second.
+import type { Past, Run } from '@poolmesh/core'
+import { type Flow, until } from './flow.ts'
+import type { Reply } from './network.ts'
+import { keyOf, type Wiring } from './wiring.ts'
+
+type Line = readonly [taskId: string, pool: string, attempt: number, startedAt: number, timeout: number]
+
+interface Told {
+  executor: string
+  all: boolean
+  began: Line[]
+  freed: string[]
+}
+
+interface Written {
+  runs: Line[]
+  pasts: [taskId: string, past: Past][]
+}
+
+const LEAST_AGE_MS = 500
+const FOLLOWS_MS = 250
+const READ_MS = 5_000
+const RUNS_KEY = 'runs'
+
+export class RunLog {
+  readonly #wiring: Wiring
+  /** Our own, while we dispatch; the dispatcher's, as we hear it, while we stand by. */
+  readonly #runs = new Map<string, Line>()
+  /** Of those, runs whose pool is another process by now. */
+  readonly #doubtful = new Set<string>()
+  /** A predecessor's, until all that it had in flight has come in. */
+  readonly #recalled = new Map<string, Line>()
+  #began: Line[] = []
+  #freed: string[] = []
+  #following: string | null = null
+  #dirty = false
+
+  constructor(wiring: Wiring) {
+    this.#wiring = wiring
+    wiring.connection.subscribe<Told>('runs', (told) => this.#hear(told))
+  }
+
+  // While we dispatch
+
+  began({ entry, pool, attempt, startedAt }: Run): void {
+    const { task_id, timeout } = entry.task
+    const line: Line = [task_id, pool.name, attempt, startedAt, timeout]
+    this.#runs.set(keyOf(task_id, attempt), line)
+    this.#recalled.delete(keyOf(task_id, attempt))
+    this.#began.push(line)
+    this.#dirty = true
+  }
+
+  /** What a predecessor had in flight has come in: runs that no task asked for are nobody's. */
+  recovered(): void {
+    this.#freed.push(...this.#recalled.keys())
+    this.#recalled.clear()
+  }
+
+  freed({ entry, attempt }: Run): void {
+    const key = keyOf(entry.task.task_id, attempt)
+    if (!this.#runs.delete(key)) return
+    this.#freed.push(key)
+    this.#dirty = true
+  }
+
+  tell(peers: boolean): void {
+    if (this.#began.length === 0 && this.#freed.length === 0) return
+    const told: Told = { executor: this.#wiring.id, all: false, began: this.#began, freed: this.#freed }
+    if (peers) this.#wiring.connection.publish('runs', told)
+    this.#began = []
+    this.#freed = []
+  }
+
+  tellAll(): void {
+    this.tell(false)
+    const began = [...this.#recalled.values(), ...this.#runs.values()]
+    const told: Told = { executor: this.#wiring.id, all: true, began, freed: [] }
+    this.#wiring.connection.publish('runs', told)
+  }
+
+  /** Once a second. */
+  write(): void {
+    const { connection, engine, process } = this.#wiring
+    const pasts = structuredClone([...engine().pasts()])
+    if (!this.#dirty && pasts.length === 0) return
+    const old = process.wall() - LEAST_AGE_MS
+    const all = [...this.#recalled.values(), ...this.#runs.values()]
+    const runs = all.filter(([, , , startedAt]) => startedAt <= old)
+    this.#dirty = pasts.length > 0 || runs.length < all.length || this.#recalled.size > 0
+    const written: Written = { runs, pasts }
+    const { broker } = connection
+    connection.call(
+      () => broker.store.write(RUNS_KEY, written, null),
+      READ_MS,
+      (reply) => {
+        if (reply.kind !== 'reply') this.#dirty = true
+      },
+    )
+  }
+
+  // While we stand by
+
+  #hear({ executor, all, began, freed }: Told): void {
+    if (executor === this.#wiring.id) return
+    if (all) {
+      this.#follow(executor)
+      this.#clear()
+    }
+    if (this.#following !== executor) return
+    for (const line of began) this.#runs.set(keyOf(line[0], line[2]), line)
+    for (const key of freed) {
+      this.#runs.delete(key)
+      this.#doubtful.delete(key)
+    }
+  }
+
+  /** Another process has that pool's name: its predecessor's runs may never be answered. */
+  replaced(pool: string): void {
+    for (const [key, line] of this.#runs) if (line[1] === pool) this.#doubtful.add(key)
+  }
+
+  #clear(): void {
+    this.#runs.clear()
+    this.#recalled.clear()
+    this.#doubtful.clear()
+  }
+
+  get following(): string | null {
+    return this.#following
+  }
+
+  #unfollow: () => void = () => {}
+
+  /** Whoever follows says so when asked. */
+  #follow(executor: string | null): void {
+    if (this.#following === executor) return
+    this.#unfollow()
+    this.#following = executor
+    this.#unfollow =
+      executor === null
+        ? () => {}
+        : this.#wiring.connection.subscribe(`follows.${executor}`, (_, respond) => respond(true))
+  }
+
+  /** Whether another that stands by knows that executor's runs, and we do not. */
+  *isBehind(executor: string): Flow<boolean> {
+    if (this.#following === executor) return false
+    const reply = yield* until<Reply<unknown>>((resume) =>
+      this.#wiring.connection.request(`follows.${executor}`, null, FOLLOWS_MS, resume),
+    )
+    return reply.kind === 'reply'
+  }
+
+  doubt(): void {
+    this.#follow(null)
+    this.#clear()
+  }
+
+  // Between the two
+
+  *recall(): Flow<void> {
+    const { id, connection, engine, oracle } = this.#wiring
+    const { adoption } = engine()
+    const { broker } = connection
+    const read = yield* until<Reply<{ value: unknown }>>((resume) =>
+      connection.call(() => broker.store.read(RUNS_KEY), READ_MS, resume),
+    )
+    const written = (read.kind === 'reply' ? (read.value.value as Written | null) : null) ?? {
+      runs: [],
+      pasts: [],
+    }
+    const { runs, pasts } = structuredClone(written)
+    const known = new Set<string>()
+    for (const [taskId, pool, attempt, startedAt, timeout] of runs) {
+      known.add(keyOf(taskId, attempt))
+      adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: false })
+    }
+    for (const [taskId, past] of pasts) adoption.past(taskId, past)
+    if (this.#following !== null)
+      for (const [key, [taskId, pool, attempt, startedAt, timeout]] of this.#runs)
+        adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: !this.#doubtful.has(key) })
+    const followed = this.#following === null ? [] : [...this.#runs]
+    oracle.tookOver(id, this.#following, (taskId, attempt) => known.has(keyOf(taskId, attempt)))
+    this.reset()
+    for (const [key, line] of followed) this.#recalled.set(key, line)
+  }
+
+  reset(): void {
+    this.#clear()
+    this.#began = []
+    this.#freed = []
+    this.#follow(null)
+    this.#dirty = false
+  }
+}
