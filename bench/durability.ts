@@ -45,7 +45,7 @@ interface Outcome {
   took: number[]
 }
 
-/** A system of its own, so that each setting has the machine to itself. */
+/** A system of its own: one runs at a time. */
 async function measure(durability: Durability, report: Report): Promise<Outcome> {
   await using product = await startProduct(() => [], durability)
   const names = Array.from({ length: POOLS }, (_, i) => `bench-${i}`)

@@ -59,18 +59,21 @@ test('runs that end meanwhile are answered, submissions are stored, and nothing 
     handler: async ({ task_id, payload }) => {
       begun.push(task_id)
       if (payload['wait'] === true) await gate.promise
-      return { ok: true }
+      return { text: 'x'.repeat(Number(payload['output'] ?? 0)) }
     },
   }).start({ servers: server.url, handleSignals: false })
   parts.use(pool)
-  const task = (wait: boolean) => ({
+  const task = (wait: boolean, output = 0) => ({
     task_type: 'away',
-    payload: { wait },
+    payload: { wait, output },
     required_capabilities: ['steady'],
     // As long as the server may be away, and more.
     timeout: 600,
   })
-  const running = Array.from({ length: 20 }, () => system.executor.submit(task(true)))
+  const running = Array.from({ length: 20 }, (_, i) =>
+    // The first goes through the object store.
+    system.executor.submit(task(true, i === 0 ? 1_000_000 : 0)),
+  )
   await until(() => begun.length === 20, 'all to run')
   print(`before: ${await memory()}`)
 
@@ -98,6 +101,7 @@ test('runs that end meanwhile are answered, submissions are stored, and nothing 
   print(`all ${results.length} ended ${((performance.now() - begin) / 1_000).toFixed(1)} s after it was back`)
   print(`afterwards: ${await memory()}`)
   expect(new Set(results.map(({ status }) => status))).toEqual(new Set(['completed']))
+  expect(String(results[0]?.output?.['text'])).toHaveLength(1_000_000)
   const ids = new Set(results.map(({ task_id }) => task_id))
   expect(ids.size).toBe(2_020)
   // One that was given up may have been stored with others, and then was cancelled, perhaps too late.

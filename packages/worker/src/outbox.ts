@@ -32,6 +32,7 @@ export class Outbox {
   #planned: NodeJS.Immediate | null = null
   /** What waits for the connection, oldest first; null: it is there. */
   #held: { subject: string; data: Uint8Array }[] | null = null
+  #breaks = 0
 
   /** @param maxMessage bytes that one message may have */
   constructor(send: Send, maxMessage: () => number) {
@@ -65,7 +66,13 @@ export class Outbox {
 
   /** The connection is gone: nothing is sent until {@link resume}, and what was sent last may not have been heard. */
   pause(): void {
+    this.#breaks++
     this.#held ??= this.#recent.take(performance.now())
+  }
+
+  /** How often the connection has gone so far, and whether it is gone now. */
+  get link(): { breaks: number; up: boolean } {
+    return { breaks: this.#breaks, up: this.#held === null }
   }
 
   resume(): void {

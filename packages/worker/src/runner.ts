@@ -234,13 +234,16 @@ export class Runner implements Disposable {
     this.#over(run)
   }
 
-  /** A broker that is away is waited for as long as the run may take: the work is done, and would be done again. */
+  /** A server that is away is waited for as long as the run may take: the work is done, and would be done again. */
   async #storeOutput(run: Run, json: string): Promise<PayloadRef> {
     for (;;) {
+      const before = this.#options.outbox.link
       try {
         return await storeOutput(this.#options.claims, json)
       } catch (error) {
-        if (!isUnavailable(error) || run.ending) throw error
+        const { link } = this.#options.outbox
+        const wasCut = !before.up || !link.up || link.breaks > before.breaks
+        if (!wasCut || !isUnavailable(error) || run.ending) throw error
         await sleep(STORE_RETRY_MS)
       }
     }

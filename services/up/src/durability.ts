@@ -1,4 +1,5 @@
-// What `npm start` says of durability: in one line what the settings keep, and what keeping more costs.
+// What `npm start` says of durability: in one line what the settings keep, and what keeping more costs (by the benchmark that
+// docs/durability.md quotes).
 import type { Settings } from '@poolmesh/bus'
 
 /** @param copies that the broker keeps of what is stored */
@@ -9,13 +10,13 @@ export function durabilityLine(settings: Settings, copies: number): string {
 
 const embedded = (sync: string): string =>
   sync === 'always'
-    ? 'everything is on the disk before it is acknowledged; not even a power cut loses it. POOLMESH_SYNC=1s is faster'
-    : `no killed process loses anything; a power cut may lose the last ${sync}. POOLMESH_SYNC=always loses nothing and is slower`
+    ? 'everything is on the disk before it is acknowledged; not even a power cut loses it. POOLMESH_SYNC=1s is a third faster'
+    : `no killed process loses anything; a power cut may lose the last ${sync}. POOLMESH_SYNC=always loses nothing and costs a quarter of the speed, by the disk`
 
 const elsewhere = (copies: number): string =>
   copies > 1
-    ? `${copies} copies of everything, so one server may be lost; each flushes to disk by its own sync_interval`
-    : 'one copy, flushed to disk by the server’s own sync_interval. POOLMESH_REPLICAS=3 in a cluster keeps three, at the cost of speed'
+    ? `${copies} copies of everything, so one server may be lost, at half the speed of one; each flushes to disk by its own sync_interval`
+    : 'one copy, flushed to disk by the server’s own sync_interval. POOLMESH_REPLICAS=3 in a cluster keeps three, at half the speed'
 
 /** Null: nothing was set that has no effect. */
 export function ignoredSync(settings: Settings): string | null {
