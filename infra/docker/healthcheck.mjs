@@ -1,6 +1,8 @@
-// The health check of an image, run inside the container: the gateway has to answer over HTTP, any other service on
-// the bus, as a micro service. Ends with 1 and one line that says why when it does not.
+// The health check of an image, run inside the container: the service has to answer on the bus as a micro service, this
+// very process and not another of the same name, and the gateway over HTTP too. Ends with 1 and one line that says why
+// when it does not.
 import { enableCompileCache } from 'node:module'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 
 enableCompileCache(join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'compiled'))
@@ -24,12 +26,20 @@ async function askBus({ natsUrl, poolmesh }) {
     token: poolmesh.nats_token,
     connectTimeoutMs: LIMIT_MS,
   })
-  await nc.request(`$SRV.PING.poolmesh-${service}`, '', { timeout: LIMIT_MS })
+  const subject = `$SRV.PING.poolmesh-${service}`
+  const answers = await nc.requestMany(subject, '', { strategy: 'timer', maxWait: LIMIT_MS })
+  for await (const answer of answers) if (answer.json().metadata?.host === hostname()) return
+  throw new Error(`this ${service} does not answer on the bus`)
 }
 
 try {
   const settings = loadSettings()
-  await (service === 'gateway' ? askGateway(settings.poolmesh) : askBus(settings))
+  // Looking up the name of a server that is gone may take longer than any time-out of connecting.
+  const tooLong = new Promise((_, reject) =>
+    setTimeout(() => reject(new Error(`no answer from NATS within ${LIMIT_MS / 1000} s`)), LIMIT_MS + 500),
+  )
+  const answered = [askBus(settings), service === 'gateway' && askGateway(settings.poolmesh)]
+  await Promise.race([Promise.all(answered), tooLong])
   process.exit(0)
 } catch (error) {
   process.stderr.write(`unhealthy: ${error instanceof Error ? error.message : error}\n`)

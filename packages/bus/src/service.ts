@@ -1,5 +1,6 @@
 // Request subjects as a NATS micro service (ADR-32): found by $SRV.PING|INFO|STATS, input checked by schema,
 // refusals with a code and a path into the input.
+import { hostname } from 'node:os'
 import { type ServiceMsg, Svcm } from '@nats-io/services'
 import type { Msg, NatsConnection } from '@nats-io/transport-node'
 import { ERRORS, PoolmeshError, parseJson, validate } from '@poolmesh/types'
@@ -35,6 +36,8 @@ export async function serve(nc: NatsConnection, options: ServiceOptions): Promis
     version: SERVICE_VERSION,
     description: options.description,
     queue: options.name,
+    // Which of several processes answers: in a container, the name that only it has.
+    metadata: { host: hostname() },
   })
   for (const spec of options.endpoints)
     service.addEndpoint(spec.subject.replaceAll('.', '-'), {
