@@ -49,8 +49,9 @@ export class Stranger {
     this.jsm = jsm
   }
 
+  /** @param url of the server, or several with commas between */
   static async to(url: string): Promise<Stranger> {
-    const nc = await connect({ servers: url, name: 'stranger', maxReconnectAttempts: -1 })
+    const nc = await connect({ servers: url.split(','), name: 'stranger', maxReconnectAttempts: -1 })
     const stranger = new Stranger(url, nc, await jetstreamManager(nc))
     nc.subscribe('task.completed', {
       callback: (error, message) => {

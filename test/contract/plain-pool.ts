@@ -44,7 +44,7 @@ export class PlainPool implements AsyncDisposable {
 
   /** Subscribes, then registers: from the first task on somebody is there. */
   static async start(url: string, name: string, options: PlainPoolOptions): Promise<PlainPool> {
-    const nc = await connect({ servers: url, name: `pool ${name}`, maxReconnectAttempts: -1 })
+    const nc = await connect({ servers: url.split(','), name: `pool ${name}`, maxReconnectAttempts: -1 })
     const pool = new PlainPool(nc, name, options)
     pool.listen()
     await nc.flush()

@@ -1,0 +1,91 @@
+// docker-compose.yml as it is, with the images that `npm run images` built: hardened, healthy when it works and not when it
+// does not, and a task ends though containers are killed under it.
+import { until } from '@poolmesh/testkit'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { completed, Stranger } from '../contract/harness.ts'
+import { command } from './command.ts'
+import { Compose, killContainer, startContainer } from './compose.ts'
+
+const SERVICES = ['registry', 'executor', 'distributor', 'health-monitor', 'gateway']
+
+describe.skipIf(inject('noCompose') !== null)('one NATS server and the services', () => {
+  let compose: Compose
+  let stranger: Stranger
+  const container = async (service: string): Promise<string> =>
+    (await compose.containers(service))[0] as string
+
+  /** Runs the health check of a container's image now. @returns null: it is healthy; else what was said */
+  async function unhealthy(service: string): Promise<string | null> {
+    const id = await container(service)
+    const text = await command('docker', ['inspect', '--format', '{{json .Config.Healthcheck.Test}}', id])
+    const [, ...check] = JSON.parse(text) as string[]
+    return await command('docker', ['exec', id, ...check]).then(
+      () => null,
+      (error: Error) => error.message,
+    )
+  }
+
+  beforeAll(async () => {
+    compose = await Compose.up('poolmesh-test-single', ['docker-compose.yml'], 1)
+    await compose.untilReady()
+    stranger = await Stranger.to(compose.url)
+  })
+  afterAll(async () => {
+    await stranger?.close()
+    await compose?.[Symbol.asyncDispose]()
+  })
+
+  test.each(SERVICES)(
+    '%s is not root, cannot write to its file system, and gets healthy',
+    async (service) => {
+      const id = await container(service)
+      expect(await command('docker', ['exec', id, 'id', '-u'])).toBe('1000')
+      await expect(command('docker', ['exec', id, 'touch', '/app/file'])).rejects.toThrow(/Read-only/)
+      await compose.untilHealth('healthy', service)
+    },
+  )
+
+  test('a task that is running and one that waits end once each, though the executor is killed', async () => {
+    const gate = Promise.withResolvers<void>()
+    await using pool = await stranger.own({
+      maxWorkers: 1,
+      handler: async (work) => {
+        await gate.promise
+        return completed(work, { done: true })
+      },
+    })
+    const running = await stranger.submit({ ...pool.task })
+    await until(() => pool.running === 1)
+    const waiting = await stranger.submit({ ...pool.task })
+    const executor = await container('executor')
+    await killContainer(executor)
+    gate.resolve()
+    await startContainer(executor)
+    for (const id of [running, waiting]) {
+      expect(await stranger.resultOf(id)).toMatchObject({ status: 'completed', output: { done: true } })
+      expect(stranger.resultsOf(id)).toHaveLength(1)
+      expect(await stranger.stored(id)).toMatchObject({ status: 'completed' })
+    }
+  })
+
+  test('while NATS is gone every health check fails and says why; the task that runs ends when it is back', async () => {
+    const gate = Promise.withResolvers<void>()
+    await using pool = await stranger.own({
+      handler: async (work) => {
+        await gate.promise
+        return completed(work, { done: true })
+      },
+    })
+    const id = await stranger.submit({ ...pool.task })
+    await until(() => pool.running === 1)
+    const nats = await container('nats')
+    await killContainer(nats)
+    const said = await Promise.all(SERVICES.map((service) => unhealthy(service)))
+    for (const line of said) expect(line).toMatch(/unhealthy: no .*NATS/)
+    await startContainer(nats)
+    gate.resolve()
+    expect(await stranger.resultFrom(id)).toMatchObject({ status: 'completed', output: { done: true } })
+    for (const service of SERVICES)
+      await until(async () => (await unhealthy(service)) === null, `${service} to be healthy again`)
+  })
+})
