@@ -1,4 +1,4 @@
-// The closing line of `.ci/run`, counted from vitest's JSON report: `N passed, N failed`, and `, N skipped` if any.
+// The closing line of `.ci/run`, counted from vitest's JSON reports: `N passed, N failed`, and `, N skipped` if any.
 import { readFileSync } from 'node:fs'
 
 /** A run that ended before it wrote its report counts as one failure: never as nothing to complain about. */
@@ -19,6 +19,8 @@ function readReport(file) {
   }
 }
 
-const { passed, failed, skipped } = readReport(process.argv[2])
+const reports = process.argv.slice(2).map(readReport)
+const sum = (what) => reports.reduce((total, report) => total + report[what], 0)
+const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
 process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1

@@ -13,7 +13,7 @@ describe.skipIf(inject('noCompose') !== null)('three NATS servers and two execut
   let load: Load
 
   beforeAll(async () => {
-    compose = await Compose.up('poolmesh-test-cluster', FILES, 3)
+    compose = await Compose.up(`poolmesh-test-cluster-${process.pid}`, FILES, 3)
     await compose.untilReady()
     load = await Load.on(compose.url)
   })

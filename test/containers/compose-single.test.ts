@@ -26,7 +26,7 @@ describe.skipIf(inject('noCompose') !== null)('one NATS server and the services'
   }
 
   beforeAll(async () => {
-    compose = await Compose.up('poolmesh-test-single', ['docker-compose.yml'], 1)
+    compose = await Compose.up(`poolmesh-test-single-${process.pid}`, ['docker-compose.yml'], 1)
     await compose.untilReady()
     stranger = await Stranger.to(compose.url)
   })
