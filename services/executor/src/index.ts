@@ -108,7 +108,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   const adapter = owned.use(new NatsAdapter(nc, engine, claims, log))
   owned.defer(() => storage.stop())
   const draining: DrainingPools = new Map()
-  const review = owned.use(new Review({ engine, adapter, mayAct, log }))
+  const review = owned.use(new Review({ engine, adapter, mayAct, term: () => tenure, log }))
   const replaced = (pool: StoredPool): void => {
     if (tenure === null) runLog.replaced(pool.name)
     else void review.replaced(pool)

@@ -10,12 +10,16 @@ import type { Held } from './held.ts'
 /** Pools have to find the server again too, and may say their answers once more. */
 const SETTLE_MS = 4_000
 const ASK_MS = 2_000
+/** The lease may still be on its way when the connection is back: until we may act again. */
+const RETRY_MS = 500
 
 export interface ReviewParts {
   engine: TaskEngine<Held>
   adapter: PoolAdapter
   /** Whether we dispatch. */
   mayAct(): boolean
+  /** Our time as the one that dispatches, an object of its own each time; null: we do not. */
+  term(): object | null
   log: Logger
 }
 
@@ -29,11 +33,16 @@ export class Review implements Disposable {
 
   /** The connection is back. */
   reconnected(): void {
-    const before = Date.now()
+    const term = this.#parts.term()
+    // Whoever begins to dispatch looks for itself at what is running.
+    if (term !== null) this.#later(SETTLE_MS, Date.now(), term)
+  }
+
+  #later(ms: number, before: number, term: object): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
-      void this.#look(before)
-    }, SETTLE_MS)
+      void this.#look(before, term)
+    }, ms)
     this.#timers.add(timer)
   }
 
@@ -50,12 +59,13 @@ export class Review implements Disposable {
     engine.poolReplaced(pool.name, before, runs)
   }
 
-  async #look(before: number): Promise<void> {
-    const { engine, adapter, mayAct, log } = this.#parts
-    if (!mayAct()) return
+  async #look(before: number, begun: object): Promise<void> {
+    const { engine, adapter, mayAct, term, log } = this.#parts
+    if (term() !== begun) return
+    if (!mayAct()) return this.#later(RETRY_MS, before, begun)
     const pools = [...engine.table.busy()].map(({ descriptor }) => descriptor)
     const told = await adapter.running(pools, ASK_MS)
-    if (!mayAct()) return
+    if (term() !== begun || !mayAct()) return this.#later(0, before, begun)
     const runs = new Map(
       [...told].map(([pool, all]) => [pool, new Set(all.map((run) => `${run.taskId}/${run.attempt}`))]),
     )
