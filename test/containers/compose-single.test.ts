@@ -1,10 +1,13 @@
 // docker-compose.yml as it is, with the images that `npm run images` built: hardened, healthy when it works and not when it
 // does not, and a task ends though containers are killed under it.
+import { silentLogger } from '@poolmesh/bus'
 import { until } from '@poolmesh/testkit'
+import { definePool } from '@poolmesh/worker'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { completed, Stranger } from '../contract/harness.ts'
+import { completed, Stranger, unique } from '../contract/harness.ts'
 import { command } from './command.ts'
 import { Compose, killContainer, startContainer } from './compose.ts'
+import { storedResults } from './results.ts'
 
 const SERVICES = ['registry', 'executor', 'distributor', 'health-monitor', 'gateway']
 
@@ -47,25 +50,35 @@ describe.skipIf(inject('noCompose') !== null)('one NATS server and the services'
 
   test('a task that is running and one that waits end once each, though the executor is killed', async () => {
     const gate = Promise.withResolvers<void>()
-    await using pool = await stranger.own({
+    const name = unique('worker')
+    const begun: string[] = []
+    // It keeps its answers for whoever comes after the executor that asked.
+    await using _pool = await definePool({
+      name,
+      capabilities: [name],
       maxWorkers: 1,
-      handler: async (work) => {
+      handler: async (task) => {
+        begun.push(task.task_id)
         await gate.promise
-        return completed(work, { done: true })
+        return { done: true }
       },
-    })
-    const running = await stranger.submit({ ...pool.task })
-    await until(() => pool.running === 1)
-    const waiting = await stranger.submit({ ...pool.task })
+    }).start({ servers: compose.url, handleSignals: false, log: silentLogger() })
+    const task = { required_capabilities: [name] }
+    await stranger.fitting(task, [name])
+    const running = await stranger.submit(task)
+    await until(() => begun.length === 1)
+    const waiting = await stranger.submit(task)
     const executor = await container('executor')
     await killContainer(executor)
     gate.resolve()
     await startContainer(executor)
     for (const id of [running, waiting]) {
-      expect(await stranger.resultOf(id)).toMatchObject({ status: 'completed', output: { done: true } })
-      expect(stranger.resultsOf(id)).toHaveLength(1)
+      expect(await stranger.resultFrom(id)).toMatchObject({ status: 'completed', output: { done: true } })
       expect(await stranger.stored(id)).toMatchObject({ status: 'completed' })
     }
+    expect(begun).toEqual([running, waiting])
+    const stored = await storedResults(stranger.nc)
+    expect([running, waiting].map((id) => stored.get(id))).toEqual([['completed'], ['completed']])
   })
 
   test('while NATS is gone every health check fails and says why; the task that runs ends when it is back', async () => {
