@@ -259,7 +259,11 @@ export class Executor {
     engine.recover()
     yield* this.#adapter.act()
     const pools = variant.skipsAdoption ? [] : [...engine.table.values()].map(({ descriptor }) => descriptor)
-    const found = { lanes: null as TakenLane[] | null, running: new Map<string, SaidRunning['runs']>() }
+    const found = {
+      lanes: null as TakenLane[] | null,
+      running: new Map<string, SaidRunning['runs']>(),
+      recalled: true,
+    }
     const wiring = this.#wiring
     const adapter = this.#adapter
     const runLog = this.#runLog
@@ -272,10 +276,10 @@ export class Executor {
         found.running = yield* adapter.running(pools, POOLS_MS)
       })(),
       (function* (): Flow<void> {
-        if (!variant.skipsAdoption) yield* runLog.recall()
+        if (!variant.skipsAdoption) found.recalled = yield* runLog.recall()
       })(),
     )
-    if (found.lanes === null) {
+    if (found.lanes === null || !found.recalled) {
       this.#failed()
       return
     }

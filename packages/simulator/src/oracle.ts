@@ -3,7 +3,7 @@
 //  S1  a task has at most one stored result, and what was told of a task is what is stored
 //  S2  an acknowledged task is stored as a submission, in a lane or parked, until its result is stored
 //  S3  a pool has no more runs than workers; a run that was given up counts until the pool has answered or its grace is over
-//  S4  the number of a task's run only grows
+//  S4  no number of a task's run that a pool has seen is sent again, nor a lower one
 //  S5  an answer of an older run never fails a task
 //  S6  a cancellation that was confirmed is what is stored
 //  S7  of two submissions of a task only one is ever run: so no branch of a fan-out is started twice
@@ -37,7 +37,14 @@ export class Oracle implements Witness {
   readonly #note: (line: string) => void
   readonly #results = new Map<string, DistributedTaskResult>()
   readonly #copies = new Map<string, number>()
+  /** The number of the last run that was sent, and the highest that a pool was given. */
+  readonly #sent = new Map<string, number>()
   readonly #attempts = new Map<string, number>()
+  readonly #sentTo = new Map<string, string>()
+  /** Runs in plain pools that whoever dispatches now cannot know of. */
+  readonly #unknown = new Set<string>()
+  /** How often a number was given a second time for that reason. */
+  repeated = 0
   /** With which submission a task was sent to a pool. */
   readonly #origins = new Map<string, number>()
   readonly #cancelled = new Set<string>()
@@ -169,14 +176,22 @@ export class Oracle implements Witness {
   /** @param origin of the submission */
   dispatched(pool: string, taskId: string, attempt: number, origin: number): void {
     this.#note(`run ${taskId}/${attempt} goes to ${pool}`)
+    this.#sent.set(taskId, attempt)
     const first = this.#origins.get(taskId)
     if (first !== undefined && first !== origin)
       this.fail(`S7: ${taskId} was submitted twice (${first}, ${origin}) and is run for both`)
     this.#origins.set(taskId, origin)
 
     const known = this.#attempts.get(taskId) ?? 0
-    if (attempt <= known) this.fail(`S4: ${taskId} is sent as run ${attempt} after run ${known}`)
-    this.#attempts.set(taskId, Math.max(known, attempt))
+    if (attempt <= known && this.#unknown.has(`${taskId}/${known}`)) this.repeated++
+    else if (attempt <= known) this.fail(`S4: ${taskId} is sent as run ${attempt} after run ${known}`)
+  }
+
+  /** A pool has been given the run. */
+  received(pool: string, taskId: string, attempt: number): void {
+    if (attempt <= (this.#attempts.get(taskId) ?? 0)) return
+    this.#sentTo.set(taskId, pool)
+    this.#attempts.set(taskId, attempt)
   }
 
   failedBy(taskId: string, attempt: number, current: number): void {
@@ -229,7 +244,7 @@ export class Oracle implements Witness {
   /** An executor has given up the task's runs there, also what is on its way. */
   abandoned(name: string, taskId: string): void {
     const { now } = this.#clock
-    this.#abandoned.set(`${name} ${taskId}`, { attempt: this.#attempts.get(taskId) ?? 0, at: now })
+    this.#abandoned.set(`${name} ${taskId}`, { attempt: this.#sent.get(taskId) ?? 0, at: now })
     for (const run of this.#pools.get(name)?.runs.values() ?? [])
       if (run.taskId === taskId) run.freeAt = Math.min(run.freeAt, now + graceOf(run.timeoutMs))
   }
@@ -239,6 +254,11 @@ export class Oracle implements Witness {
     const followed = following !== null && following === this.#dispatcher
     this.#dispatcher = id
     if (followed) return
+    for (const [taskId, attempt] of this.#attempts) {
+      const isPlain = this.#pools.get(this.#sentTo.get(taskId) ?? '')?.plain === true
+      if (isPlain && !this.#results.has(taskId) && !knows(taskId, attempt))
+        this.#unknown.add(`${taskId}/${attempt}`)
+    }
     for (const { plain, runs } of this.#pools.values())
       for (const run of plain ? runs.values() : [])
         if (!knows(run.taskId, run.attempt) && run.freeAt > this.#clock.now) {

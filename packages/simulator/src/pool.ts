@@ -153,6 +153,7 @@ export class Pool {
 
   #accept({ task, attempt, sentAt }: Work): void {
     const key = keyOf(task.task_id, attempt)
+    this.#parts.oracle.received(this.#parts.spec.name, task.task_id, attempt)
     const known = this.#runs.get(key)
     if (this.#isWorker && known && !known.answered) return
     const run: OwnRun = {

@@ -161,7 +161,8 @@ export class RunLog {
 
   // Between the two
 
-  *recall(): Flow<void> {
+  /** @returns false where it cannot be read now */
+  *recall(): Flow<boolean> {
     const { id, connection, engine, oracle } = this.#wiring
     const { adoption } = engine()
     const { broker } = connection
@@ -186,6 +187,7 @@ export class RunLog {
     oracle.tookOver(id, this.#following, (taskId, attempt) => known.has(keyOf(taskId, attempt)))
     this.reset()
     for (const [key, line] of followed) this.#recalled.set(key, line)
+    return true
   }
 
   reset(): void {

@@ -215,18 +215,22 @@ export class RunLog implements Disposable {
     this.#dirty = false
   }
 
+  /** @throws Error where it cannot be read now: without it what runs would be begun a second time */
   async #read(): Promise<Written> {
-    try {
-      const message = await this.#jsm.direct.getMessage(`KV_${BUCKETS.executors}`, {
-        last_by_subj: `$KV.${BUCKETS.executors}.${KEY}`,
+    const message = await this.#jsm.direct
+      .getMessage(`KV_${BUCKETS.executors}`, { last_by_subj: `$KV.${BUCKETS.executors}.${KEY}` })
+      .catch((error: Error) => {
+        if (/no message|not found/i.test(error.message)) return null
+        throw error
       })
-      const body: unknown = message?.json()
-      if (isJsonObject(body) && Array.isArray(body['runs']) && Array.isArray(body['pasts']))
-        return body as unknown as Written
-    } catch (error) {
-      if (!/no message|not found/i.test((error as Error).message))
-        this.#log.warn({ err: error }, 'what was running before cannot be read')
+    let body: unknown
+    try {
+      body = message?.json()
+    } catch {
+      this.#log.warn('what is written down of the runs is not readable, ignored')
     }
+    if (isJsonObject(body) && Array.isArray(body['runs']) && Array.isArray(body['pasts']))
+      return body as unknown as Written
     return { runs: [], pasts: [] }
   }
 
