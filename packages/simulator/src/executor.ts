@@ -157,6 +157,7 @@ export class Executor {
   #reconnected(): void {
     this.#lease.up()
     this.#storage.doubt()
+    if (this.#engine.recovering && this.#tenure !== null) this.#anew(this.#tenure)
     this.#takeUp?.reset()
     this.#intake.reset()
     this.#review.reconnected()
@@ -300,7 +301,7 @@ export class Executor {
     this.#schedule()
   }
 
-  /** The consumers are gone although the lease is ours. */
+  /** All is taken over once more, the lease being ours. */
   #anew(tenure: number): void {
     this.#inTurn(() => {
       if (this.#tenure !== tenure || !this.#lease.holds) return null

@@ -39,6 +39,8 @@ export class RunLog implements Disposable {
   readonly #doubtful = new Set<string>()
   /** A predecessor's, until all that it had in flight has come in: whoever takes over from us meanwhile has to know them. */
   readonly #recalled = new Map<string, Line>()
+  /** What was only written down of them, until then: it stays written down, but is told to nobody as if it was certain. */
+  readonly #doubtfulBefore = new Map<string, Line>()
   #began: Line[] = []
   #freed: string[] = []
   /** Whom we follow; null where something may have been missed. */
@@ -82,6 +84,7 @@ export class RunLog implements Disposable {
     const line: Line = [task_id, pool.name, attempt, startedAt, timeout]
     this.#runs.set(keyOf(task_id, attempt), line)
     this.#recalled.delete(keyOf(task_id, attempt))
+    this.#doubtfulBefore.delete(keyOf(task_id, attempt))
     this.#began.push(line)
     this.#dirty = true
   }
@@ -90,6 +93,7 @@ export class RunLog implements Disposable {
   recovered(): void {
     this.#freed.push(...this.#recalled.keys())
     this.#recalled.clear()
+    this.#doubtfulBefore.clear()
   }
 
   freed({ entry, attempt }: Run): void {
@@ -123,9 +127,10 @@ export class RunLog implements Disposable {
     const pasts = [...engine.pasts()].slice(0, MAX_PASTS)
     if (!this.#dirty && pasts.length === 0) return
     const old = Date.now() - LEAST_AGE_MS
-    const all = [...this.#recalled.values(), ...this.#runs.values()]
+    const before = new Map([...this.#doubtfulBefore, ...this.#recalled])
+    const all = [...before.values(), ...this.#runs.values()]
     const runs = all.filter(([, , , startedAt]) => startedAt <= old).slice(0, MAX_RUNS)
-    this.#dirty = pasts.length > 0 || runs.length < all.length || this.#recalled.size > 0
+    this.#dirty = pasts.length > 0 || runs.length < all.length || before.size > 0
     let text = JSON.stringify({ runs, pasts } satisfies Written)
     if (text.length > maxPayload(this.#nc) / 2) text = JSON.stringify({ runs, pasts: [] } satisfies Written)
     this.#publisher.publish(`$KV.${BUCKETS.executors}.${KEY}`, text, headers(), (outcome) => {
@@ -184,6 +189,7 @@ export class RunLog implements Disposable {
   #clear(): void {
     this.#runs.clear()
     this.#recalled.clear()
+    this.#doubtfulBefore.clear()
     this.#doubtful.clear()
   }
 
@@ -204,6 +210,7 @@ export class RunLog implements Disposable {
     const followed = this.#following === null ? [] : [...this.#runs]
     this.reset()
     for (const [key, line] of followed) this.#recalled.set(key, line)
+    for (const line of written.runs) this.#doubtfulBefore.set(keyOf(line[0], line[2]), line)
   }
 
   /** We dispatch from now on, or no longer. */
