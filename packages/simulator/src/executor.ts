@@ -129,7 +129,7 @@ export class Executor {
       this.#owed = this.#stopping || !this.mayAct
       if (this.#owed) return
       this.#engine.pump()
-      this.#runLog.tell(this.#hasPeers())
+      this.#runLog.tell()
       this.#adapter.flush()
       this.#takeUp?.nudge()
     })

@@ -73,16 +73,17 @@ export class RunLog {
     this.#dirty = true
   }
 
-  tell(peers: boolean): void {
+  tell(): void {
     if (this.#began.length === 0 && this.#freed.length === 0) return
     const told: Told = { executor: this.#wiring.id, all: false, began: this.#began, freed: this.#freed }
-    if (peers) this.#wiring.connection.publish('runs', told)
+    this.#wiring.connection.publish('runs', told)
     this.#began = []
     this.#freed = []
   }
 
   tellAll(): void {
-    this.tell(false)
+    this.#began = []
+    this.#freed = []
     const began = [...this.#recalled.values(), ...this.#runs.values()]
     const told: Told = { executor: this.#wiring.id, all: true, began, freed: [] }
     this.#wiring.connection.publish('runs', told)

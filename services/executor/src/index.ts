@@ -70,7 +70,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     owed = stopping || !mayAct()
     if (owed) return
     engine.pump()
-    runLog.tell(presence.hasPeers())
+    runLog.tell()
     adapter.flush()
     tenure?.nudge()
   }

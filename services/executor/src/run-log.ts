@@ -103,10 +103,13 @@ export class RunLog implements Disposable {
     this.#dirty = true
   }
 
-  /** Tells those that stand by. Call it before the runs are sent: the server keeps the order. */
-  tell(peers: boolean): void {
+  /**
+   * Tells those that stand by, whether or not we have heard of any: one that was paused listens again before we hear it.
+   * Call it before the runs are sent: the server keeps the order.
+   */
+  tell(): void {
     if (this.#began.length === 0 && this.#freed.length === 0) return
-    if (peers && !this.#nc.isClosed())
+    if (!this.#nc.isClosed())
       this.#nc.publish(
         INTERNAL.runs,
         JSON.stringify({ executor: this.#id, began: this.#began, freed: this.#freed }),
@@ -117,7 +120,8 @@ export class RunLog implements Disposable {
 
   /** All of it, for an executor that has just begun to stand by. */
   tellAll(): void {
-    this.tell(false)
+    this.#began = []
+    this.#freed = []
     const began = [...this.#recalled.values(), ...this.#runs.values()].slice(-MAX_RUNS)
     this.#nc.publish(INTERNAL.runs, JSON.stringify({ executor: this.#id, all: true, began, freed: [] }))
   }
