@@ -22,6 +22,8 @@ const PEER_GONE_MS = 3_500
 const DRAIN_MS = 6_000
 const DRAIN_LOOK_MS = 10
 const WRITES_MS = 1_000
+/** Of a broken variant: less than the grace. */
+const FREED_EARLY_MS = 2_100
 
 export interface ExecutorParts extends Omit<Wiring, 'engine' | 'mayAct'> {
   readonly directory: Directory
@@ -106,7 +108,7 @@ export class Executor {
         cancel: (pool, taskId) => {
           oracle.abandoned(pool, taskId)
           this.#adapter.cancel(pool, taskId)
-          if (variant.freesEarly) this.#engine.idle(pool)
+          if (variant.freesEarly) process.after(FREED_EARLY_MS, () => this.#engine.idle(pool))
         },
         append: (batch, results) => this.#storage.append(batch, results),
         close: (batch) => {

@@ -71,6 +71,8 @@ const BACKOFF_MAX_MS = 30_000
 /** How long a run that was given up keeps its slot when the pool says nothing: as long as it was allowed, within these. */
 const GRACE_MIN_MS = 5_000
 const GRACE_MAX_MS = 60_000
+/** A run and what a pool says of itself may pass each other for so long. */
+const ON_THE_WAY_MS = 2_000
 /** Lost under as many pools, a task is taken to be what kills them. */
 const MAX_LOSSES = 5
 const HISTORY = 20
@@ -668,9 +670,11 @@ export class TaskEngine<Handle> {
     }
   }
 
-  /** A pool that says it runs nothing has given back every slot. */
+  /** A pool that says it runs nothing has given back every slot, but not of what may not have reached it when it said so. */
   idle(pool: string): void {
-    for (const run of [...(this.#runs.get(pool) ?? [])]) if (run.abandoned) this.#free(run)
+    const before = this.#options.now() - ON_THE_WAY_MS
+    for (const run of [...(this.#runs.get(pool) ?? [])])
+      if (run.abandoned && run.startedAt <= before) this.#free(run)
   }
 
   // ---- slots ---------------------------------------------------------------------------------------------------

@@ -153,6 +153,15 @@ describe('a slot that a predecessor had given away stays taken', () => {
     expect(engine.table.get('p')?.running).toBe(1)
   })
 
+  test('though the pool says that it runs nothing, where the run may not have reached it by then', () => {
+    engine.adoption.run('old', { pool: 'p', attempt: 1, startedAt: 990_000, certain: true })
+    engine.adoption.run('new', { pool: 'p', attempt: 1, startedAt: 999_500, certain: true })
+    engine.recovered()
+    expect(engine.table.get('p')?.running).toBe(2)
+    engine.idle('p')
+    expect(engine.table.get('p')?.running).toBe(1)
+  })
+
   test('in a pool that is unavailable and may come back', () => {
     engine.adoption.run('t', { pool: 'p', attempt: 1, ...known })
     engine.table.setHealth('p', 'unavailable')
