@@ -253,7 +253,7 @@ export class Executor {
   }
 
   *#takeOver(): Flow<void> {
-    const { process, variant, onTakeOver } = this.#parts
+    const { process, oracle, variant, onTakeOver } = this.#parts
     const engine = this.#engine
     if (this.#tenure !== null) return
     onTakeOver()
@@ -286,6 +286,11 @@ export class Executor {
       this.#failed()
       return
     }
+    oracle.asked(
+      new Set(
+        variant.skipsAdoption ? [...engine.table.values()].map(({ name }) => name) : found.running.keys(),
+      ),
+    )
     for (const [pool, runs] of found.running)
       for (const { taskId, attempt, ageMs } of runs)
         engine.adoption.run(taskId, { pool, attempt, startedAt: process.wall() - ageMs, certain: true })

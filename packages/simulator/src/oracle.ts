@@ -11,6 +11,7 @@
 import type { DistributedTaskResult } from '@poolmesh/types'
 import type { Clock } from './clock.ts'
 import type { StoredMessage, Witness } from './store.ts'
+import type { Work } from './wiring.ts'
 
 export class Violation extends Error {}
 
@@ -41,7 +42,7 @@ export class Oracle implements Witness {
   readonly #sent = new Map<string, number>()
   readonly #attempts = new Map<string, number>()
   readonly #sentTo = new Map<string, string>()
-  /** Runs in plain pools that whoever dispatches now cannot know of. */
+  /** Runs that whoever dispatches now cannot know of: see docs/simulator.md. */
   readonly #unknown = new Set<string>()
   /** How often a number was given a second time for that reason. */
   repeated = 0
@@ -188,7 +189,9 @@ export class Oracle implements Witness {
   }
 
   /** A pool has been given the run. */
-  received(pool: string, taskId: string, attempt: number): void {
+  received(pool: string, { task, attempt, sentAt }: Work): void {
+    const taskId = task.task_id
+    if (this.#clock.now - sentAt > LATE_MS) return
     if (attempt <= (this.#attempts.get(taskId) ?? 0)) return
     this.#sentTo.set(taskId, pool)
     this.#attempts.set(taskId, attempt)
@@ -247,6 +250,15 @@ export class Oracle implements Witness {
     this.#abandoned.set(`${name} ${taskId}`, { attempt: this.#sent.get(taskId) ?? 0, at: now })
     for (const run of this.#pools.get(name)?.runs.values() ?? [])
       if (run.taskId === taskId) run.freeAt = Math.min(run.freeAt, now + graceOf(run.timeoutMs))
+  }
+
+  /** Of pools that did not answer what they run, nobody who takes over knows it. */
+  asked(answered: ReadonlySet<string>): void {
+    for (const [taskId, attempt] of this.#attempts) {
+      const pool = this.#sentTo.get(taskId) ?? ''
+      if (this.#pools.get(pool)?.plain === false && !answered.has(pool))
+        this.#unknown.add(`${taskId}/${attempt}`)
+    }
   }
 
   /** An executor takes over. Where it has not followed its predecessor it knows of plain pools what was written down. */
