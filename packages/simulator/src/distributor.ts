@@ -100,13 +100,15 @@ export class Distributor {
   }
 
   /** Where a sequence comes that was there before, the broker has lost the last messages with its power. */
-  #lookBack({ message }: Delivery): void {
+  #lookBack({ message, deliveries }: Delivery): void {
     const before = this.#highest
     this.#highest = Math.max(before, message.sequence)
     if (message.sequence > before) return
-    for (const parent of this.#parents.values())
-      if (parent.id !== message.id && parent.delivery.message.sequence === message.sequence)
-        parent.isGone = true
+    for (const parent of this.#parents.values()) {
+      const held = parent.delivery.message.sequence
+      const isAnother = held === message.sequence && parent.id !== message.id
+      if (isAnother || (deliveries === 1 && held > message.sequence)) parent.isGone = true
+    }
   }
 
   #take(delivery: Delivery): void {

@@ -113,12 +113,15 @@ export class TakeUp {
   }
 
   /** Where a sequence comes that was there before, the broker has lost the last messages with its power. */
-  #lookBack(lane: TakenLane, { message }: Delivery): void {
+  #lookBack(lane: TakenLane, { message, deliveries }: Delivery): void {
     const before = this.#highest.get(lane.name) ?? 0
     this.#highest.set(lane.name, Math.max(before, message.sequence))
     if (message.sequence > before) return
-    for (const { id, handle } of this.#wiring.engine().batches())
-      if (id !== message.id && handle.delivery.message.sequence === message.sequence) handle.isGone = true
+    for (const { id, handle } of this.#wiring.engine().batches()) {
+      const held = handle.delivery.message.sequence
+      const isAnother = held === message.sequence && id !== message.id
+      if (isAnother || (deliveries === 1 && held > message.sequence)) handle.isGone = true
+    }
   }
 
   #take({ lane }: TakenLane, delivery: Delivery, handedOver: boolean): void {

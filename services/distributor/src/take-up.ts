@@ -86,13 +86,19 @@ export class TakeUp implements Disposable {
     this.#puller.reset()
   }
 
-  /** Where a sequence comes that was there before, under another id, the server has lost its last messages. */
-  #lookBack({ sequence, subject }: PulledMessage): void {
+  /**
+   * Where a sequence comes for the first time that was there before, the server has lost its last messages: all that is held
+   * from there on is gone.
+   */
+  #lookBack({ sequence, subject, deliveries }: PulledMessage): void {
     const before = this.#highest
     this.#highest = Math.max(before, sequence)
     if (sequence > before) return
-    for (const batch of this.#parts.coordinator.batches.values())
-      if (batch.message.sequence === sequence && batch.message.subject !== subject) batch.isGone = true
+    for (const batch of this.#parts.coordinator.batches.values()) {
+      const held = batch.message
+      const isAnother = held.sequence === sequence && held.subject !== subject
+      if (isAnother || (deliveries === 1 && held.sequence > sequence)) batch.isGone = true
+    }
   }
 
   #take(message: PulledMessage): void {

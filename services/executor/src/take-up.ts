@@ -100,13 +100,19 @@ export class TakeUp implements Disposable {
     for (const puller of this.#pullers) puller.reset()
   }
 
-  /** Where a sequence comes that was there before, under another id, the server has lost its last messages. */
-  #lookBack({ sequence, subject }: PulledMessage, consumer: string): void {
+  /**
+   * Where a sequence comes for the first time that was there before, the server has lost its last messages: all that is held
+   * from there on is gone.
+   */
+  #lookBack({ sequence, subject, deliveries }: PulledMessage, consumer: string): void {
     const before = this.#highest.get(consumer) ?? 0
     this.#highest.set(consumer, Math.max(before, sequence))
     if (sequence > before) return
-    for (const { handle } of this.#options.engine.batches())
-      if (handle.message.sequence === sequence && handle.message.subject !== subject) handle.isGone = true
+    for (const { handle } of this.#options.engine.batches()) {
+      const held = handle.message
+      const isAnother = held.sequence === sequence && held.subject !== subject
+      if (isAnother || (deliveries === 1 && held.sequence > sequence)) handle.isGone = true
+    }
   }
 
   #take(message: PulledMessage, lane: PriorityLane, handedOver: boolean): void {
