@@ -68,7 +68,10 @@ export class Distributor {
     process.every(KEEP_MS, () => this.#keep())
     connection.onUp = () => {
       this.#puller.reset()
-      for (const parent of this.#parents.values()) parent.pollAt = 0
+      for (const parent of this.#parents.values()) {
+        parent.pollAt = 0
+        parent.isGone = true
+      }
     }
   }
 
@@ -82,8 +85,11 @@ export class Distributor {
 
   #keep(): void {
     const { broker } = this.#connection
-    for (const { delivery } of this.#parents.values())
-      this.#connection.say(() => broker.consumers.get(delivery.consumer)?.working(delivery.message.sequence))
+    for (const { delivery, isGone } of this.#parents.values())
+      if (!isGone)
+        this.#connection.say(() =>
+          broker.consumers.get(delivery.consumer)?.working(delivery.message.sequence),
+        )
   }
 
   // Taking up

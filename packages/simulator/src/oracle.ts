@@ -20,6 +20,8 @@ const GRACE_MIN_MS = 5_000
 const GRACE_MAX_MS = 60_000
 /** Longer under way than others wait for the lease: nobody can know of such a run. */
 const LATE_MS = 900
+/** Pools of the worker package keep their answers for so long. */
+const KEPT_MS = 10_000
 
 const graceOf = (timeoutMs: number): number => Math.min(GRACE_MAX_MS, Math.max(GRACE_MIN_MS, timeoutMs))
 
@@ -41,12 +43,15 @@ export class Oracle implements Witness {
   /** The number of the last run that was sent, and the highest that a pool was given. */
   readonly #sent = new Map<string, number>()
   readonly #attempts = new Map<string, number>()
+  readonly #overAt = new Map<string, number>()
   readonly #sentTo = new Map<string, string>()
   /** Runs that whoever dispatches now cannot know of: see docs/simulator.md. */
   readonly #unknown = new Set<string>()
   /** How often a number was given a second time for that reason. */
   repeated = 0
   /** With which submission a task was sent to a pool. */
+  /** Submissions that were not lost, `<task>/<origin>`. */
+  readonly #live = new Set<string>()
   readonly #origins = new Map<string, number>()
   readonly #cancelled = new Set<string>()
   /** Of these the disk has forgotten a result that somebody may have been told. */
@@ -80,6 +85,7 @@ export class Oracle implements Witness {
   #count(message: StoredMessage): void {
     for (const { task_id } of message.tasks) {
       this.#accepted.add(task_id)
+      this.#live.add(`${task_id}/${message.origin}`)
       this.#copies.set(task_id, (this.#copies.get(task_id) ?? 0) + 1)
     }
   }
@@ -129,6 +135,7 @@ export class Oracle implements Witness {
     this.powerLosses++
     this.#copies.clear()
     this.#origins.clear()
+    this.#live.clear()
     this.#attempts.clear()
     for (const message of messages) this.#count(message)
     for (const taskId of this.#accepted)
@@ -181,7 +188,7 @@ export class Oracle implements Witness {
     const first = this.#origins.get(taskId)
     if (first !== undefined && first !== origin)
       this.fail(`S7: ${taskId} was submitted twice (${first}, ${origin}) and is run for both`)
-    this.#origins.set(taskId, origin)
+    if (this.#live.has(`${taskId}/${origin}`)) this.#origins.set(taskId, origin)
 
     const known = this.#attempts.get(taskId) ?? 0
     if (attempt <= known && this.#unknown.has(`${taskId}/${known}`)) this.repeated++
@@ -241,6 +248,7 @@ export class Oracle implements Witness {
 
   over(name: string, process: string, taskId: string, attempt: number): void {
     this.#note(`${name} ends ${taskId}/${attempt}`)
+    this.#overAt.set(`${taskId}/${attempt}`, this.#clock.now)
     this.#pools.get(name)?.runs.delete(`${process} ${taskId}/${attempt}`)
   }
 
@@ -252,12 +260,14 @@ export class Oracle implements Witness {
       if (run.taskId === taskId) run.freeAt = Math.min(run.freeAt, now + graceOf(run.timeoutMs))
   }
 
-  /** Of pools that did not answer what they run, nobody who takes over knows it. */
+  /** Of pools that did not answer what they run, nobody who takes over knows it; nor of what they answered long ago. */
   asked(answered: ReadonlySet<string>): void {
+    const long = this.#clock.now - KEPT_MS
     for (const [taskId, attempt] of this.#attempts) {
       const pool = this.#sentTo.get(taskId) ?? ''
-      if (this.#pools.get(pool)?.plain === false && !answered.has(pool))
-        this.#unknown.add(`${taskId}/${attempt}`)
+      const isOld = (this.#overAt.get(`${taskId}/${attempt}`) ?? Number.POSITIVE_INFINITY) < long
+      const isWorker = this.#pools.get(pool)?.plain === false
+      if (isWorker && (isOld || !answered.has(pool))) this.#unknown.add(`${taskId}/${attempt}`)
     }
   }
 

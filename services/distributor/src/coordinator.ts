@@ -359,8 +359,12 @@ export class Coordinator {
     if (losers.length === MAX_WRITES) parent.closeBy = 0 // more at the next tick
   }
 
-  /** After a reconnect: notes may have been lost. */
+  /**
+   * After a reconnect: notes may have been lost. And a server that was restarted may have lost its last messages and given
+   * their sequences to others, so nothing is said of messages from before: those that are there come again.
+   */
   lookAround(): void {
+    for (const batch of this.batches.values()) batch.isGone = true
     for (const parent of this.#parents.values()) parent.pollAt = 0
   }
 
@@ -457,7 +461,7 @@ export class Coordinator {
 
   /** Keeps what is in flight from being given to others. */
   keep(): void {
-    for (const batch of this.batches.values()) batch.message.working()
+    for (const { message, isGone } of this.batches.values()) if (!isGone) message.working()
   }
 
   /** Hands everything back: another distributor goes on where this one was. */

@@ -17,7 +17,7 @@ import {
   type TaskStatus,
 } from '@poolmesh/types'
 import type { PoolState, PoolTable } from '../routing/index.ts'
-import { Adoption, type Known, type KnownRun, type Past } from './adoption.ts'
+import { Adoption, isAnswered, type Known, type KnownRun, type Past } from './adoption.ts'
 import { Counters } from './counters.ts'
 import { LaneScheduler, laneIndex } from './lanes.ts'
 import { type Answer, type Ending, endedWith, endedWithout } from './outcome.ts'
@@ -293,6 +293,10 @@ export class TaskEngine<Handle> {
       if (answer.kind !== 'answer' || answer.answer.status !== 'completed') continue
       entry.attempts++
       this.#end(entry, endedWith(entry, { pool: { name: pool }, startedAt }, answer.answer, undefined, now))
+      if (run && !isAnswered(run, answers)) {
+        this.#hold(entry.task.task_id, run)
+        this.#ports.cancel(run.pool, entry.task.task_id, 'an earlier run completed the task')
+      }
       return true
     }
     // I4: what was dealt with before counts no second time.
@@ -303,6 +307,7 @@ export class TaskEngine<Handle> {
     if (early?.answer.kind === 'answer' && early.answer.answer.status === 'cancelled') return false
     const begun = early ?? run
     if (!begun) return false
+    if (early && run && !isAnswered(run, answers)) this.#hold(entry.task.task_id, run)
     const pool = this.table.get(begun.pool)
     if (pool && (early || pool.health !== 'unavailable')) {
       const current = this.#begin(entry, pool, begun.attempt, startedAt)

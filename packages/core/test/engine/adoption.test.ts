@@ -145,6 +145,14 @@ describe('a slot that a predecessor had given away stays taken', () => {
     expect(engine.table.get('p')?.running).toBe(2)
   })
 
+  test('by a run of a task that an answer of an older run completes', () => {
+    engine.adoption.run('t', { pool: 'p', attempt: 2, ...known })
+    engine.answer('p', 't', 1, said('completed'))
+    takeOver()
+    expect(ended).toMatchObject([{ status: 'completed' }])
+    expect(engine.table.get('p')?.running).toBe(1)
+  })
+
   test('unless it was answered meanwhile', () => {
     engine.adoption.run('t', { pool: 'p', attempt: 2, ...known })
     engine.adoption.run('t', { pool: 'p', attempt: 1, ...known })
