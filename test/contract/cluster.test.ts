@@ -17,6 +17,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const SERVICES = ['registry', 'executor', 'executor', 'distributor', 'health-monitor']
 const STREAMS = [
+  'DEAD',
   'KV_EXECUTORS',
   'KV_POOLS',
   'KV_POOL_HEALTH',

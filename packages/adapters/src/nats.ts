@@ -1,7 +1,15 @@
 // Sends runs to pools and takes their answers. All runs for one pool in a tick go in one message to pools that take
 // arrays; plain subscribers get one task a message. Answers go to subjects that say whose answer it is and that belong to
 // no executor: whoever dispatches now hears them, also those for runs that an earlier one began.
-import { headers, type Msg, type NatsConnection, nuid, type Subscription } from '@nats-io/transport-node'
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  headers,
+  type Msg,
+  type NatsConnection,
+  errors as natsErrors,
+  nuid,
+  type Subscription,
+} from '@nats-io/transport-node'
 import { type ClaimCheck, type Logger, maxPayload, Recent } from '@poolmesh/bus'
 import { type Answer, isoTime, type Run } from '@poolmesh/core'
 import {
@@ -26,6 +34,7 @@ const GROUP_MS = 5_000
 /** Answers of plain subscribers that an executor which stands by keeps, since nobody may hear them while one takes over. */
 const KEPT_MS = 15_000
 const KEPT_ANSWERS = 50_000
+const RECONNECT_MS = 500
 const KEPT_BYTES = 32 * 1024 ** 2
 const ONE = `${INTERNAL.answer}.one`
 const MANY = `${INTERNAL.answer}.many`
@@ -214,15 +223,25 @@ export class NatsAdapter implements PoolAdapter {
     const now = Date.now()
     await Promise.all(
       pools.filter(takesArrays).map(async ({ name }) => {
-        // Nobody there, or no answer in time: it runs nothing that anybody knows of.
-        const reply = await this.#nc
-          .request(runningSubject(name), '', { timeout: timeoutMs })
-          .catch(() => null)
+        const reply = await this.#askRunning(name, timeoutMs)
         const runs = reply && readRunning(reply, now)
         if (runs) found.set(name, runs)
       }),
     )
     return found
+  }
+
+  /** Null: nobody there, or no answer in time. It runs nothing that anybody knows of. */
+  async #askRunning(pool: string, timeoutMs: number): Promise<Msg | null> {
+    const ask = () => this.#nc.request(runningSubject(pool), '', { timeout: timeoutMs })
+    try {
+      return await ask()
+    } catch (error) {
+      if (!(error instanceof natsErrors.RequestError && error.isNoResponders())) return null
+      // After a restart of the server we may be back before the pool is.
+      await pause(RECONNECT_MS)
+      return await ask().catch(() => null)
+    }
   }
 
   /** Forgets what can no longer come back. */

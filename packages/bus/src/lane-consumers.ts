@@ -3,7 +3,8 @@
 // it says of a message goes nowhere.
 import { AckPolicy, type JetStreamManager } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/transport-node'
-import { LANES, type PriorityLane, STREAMS } from '@poolmesh/types'
+import { BUCKETS, LANES, type PriorityLane, STREAMS } from '@poolmesh/types'
+import type { Publisher } from './publisher.ts'
 import { FANOUT_CONSUMER } from './topology.ts'
 
 /** A lane, or what comes back into it from having been parked. */
@@ -43,21 +44,34 @@ export async function laneConsumers(
   return found
 }
 
-/** Makes consumers of our own in place of all others. @param token part of their names, never used before */
-export async function takeOverLanes(jsm: JetStreamManager, token: string): Promise<LaneConsumer[]> {
-  const before = new Map<string, { delivered: number; open: number }>()
+/** How far a lane was delivered, and how much of that was not acknowledged. */
+interface Reached {
+  delivered: number
+  open: number
+}
+
+const KEY = `$KV.${BUCKETS.executors}.lanes`
+
+/**
+ * Makes consumers of our own in place of all others. What they had delivered is written down before they go: whoever takes
+ * over from us before all of that has come here again finds our consumers, which know nothing of it.
+ * @param token part of their names, never used before
+ * @throws Error where that cannot be done now
+ */
+export async function takeOverLanes(
+  jsm: JetStreamManager,
+  publisher: Publisher,
+  token: string,
+): Promise<LaneConsumer[]> {
+  const before = await readReached(jsm)
   for (let tries = 1; ; tries++) {
     const others = await laneConsumers(jsm)
-    await Promise.all(
-      others.map(async ({ name, subject, delivered, open }) => {
-        await jsm.consumers.delete(STREAMS.tasks, name).catch(() => false)
-        const known = before.get(subject)
-        before.set(subject, {
-          delivered: Math.max(delivered, known?.delivered ?? 0),
-          open: Math.max(open, known?.open ?? 0),
-        })
-      }),
-    )
+    for (const { subject, delivered, open } of others) {
+      const known = before.get(subject)
+      if (!known || delivered >= known.delivered) before.set(subject, { delivered, open })
+    }
+    await writeReached(publisher, before)
+    await Promise.all(others.map(({ name }) => jsm.consumers.delete(STREAMS.tasks, name).catch(() => false)))
     try {
       return await Promise.all(
         LANES.flatMap((lane) =>
@@ -70,12 +84,27 @@ export async function takeOverLanes(jsm: JetStreamManager, token: string): Promi
   }
 }
 
+async function readReached(jsm: JetStreamManager): Promise<Map<string, Reached>> {
+  const stored = await jsm.direct
+    .getMessage(`KV_${BUCKETS.executors}`, { last_by_subj: KEY })
+    .catch((error: Error) => {
+      if (/no message|not found/i.test(error.message)) return null
+      throw error
+    })
+  return new Map(stored ? stored.json<[string, Reached][]>() : [])
+}
+
+async function writeReached(publisher: Publisher, reached: ReadonlyMap<string, Reached>): Promise<void> {
+  const outcome = await publisher.store(KEY, JSON.stringify([...reached]))
+  if (outcome.kind !== 'stored') throw new Error(`the state of the lanes is not stored: ${outcome.message}`)
+}
+
 async function make(
   jsm: JetStreamManager,
   lane: PriorityLane,
   feed: Feed,
   token: string,
-  before: Map<string, { delivered: number; open: number }>,
+  before: ReadonlyMap<string, Reached>,
 ): Promise<LaneConsumer> {
   const name = `${PREFIX}${feed}-${token}`
   const subject = subjectOf(feed)

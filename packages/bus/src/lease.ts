@@ -129,7 +129,10 @@ export class LeaseKeeper implements AsyncDisposable {
   async #step(): Promise<void> {
     const { rules } = this.#options
     if (this.#stopped) return
+    const held = rules.holds
     if (rules.mustRead) await this.#read()
+    // Told before it may be taken again: what was done under it is not to go on as if nothing had happened.
+    if (held && !rules.holds) return
     const { holder } = rules
     if (
       !rules.holds &&

@@ -6,6 +6,7 @@ import type { Reply } from './network.ts'
 import { isPlain, type PoolAnswerMessage, type SaidRunning, type Wiring, type Work } from './wiring.ts'
 
 const KEPT_MS = 15_000
+const RECONNECT_MS = 500
 
 export class Adapter {
   readonly #wiring: Wiring
@@ -86,13 +87,17 @@ export class Adapter {
   *running(pools: readonly PoolDescriptor[], ms: number): Flow<Map<string, SaidRunning['runs']>> {
     const found = new Map<string, SaidRunning['runs']>()
     const asked = pools.filter((pool) => !isPlain(pool))
-    const { connection } = this.#wiring
+    const { connection, process } = this.#wiring
     if (asked.length === 0) return found
     yield* together(
       ...asked.map(function* ({ name }): Flow<void> {
-        const reply = yield* until<Reply<SaidRunning>>((resume) =>
-          connection.request(`running.${name}`, null, ms, resume),
-        )
+        const ask = (): Flow<Reply<SaidRunning>> =>
+          until((resume) => connection.request(`running.${name}`, null, ms, resume))
+        let reply = yield* ask()
+        if (reply.kind === 'nobody') {
+          yield* until<void>((resume) => process.after(RECONNECT_MS, () => resume()))
+          reply = yield* ask()
+        }
         if (reply.kind === 'reply') found.set(name, reply.value.runs)
       }),
     )

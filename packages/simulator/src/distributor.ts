@@ -25,6 +25,8 @@ const ROOM = 20
 /** A fan-out in flight; its batch is of one task. */
 interface Parent {
   delivery: Delivery
+  readonly others: Delivery[]
+  isGone: boolean
   readonly id: string
   readonly run: FanOutRun
   readonly takenOver: boolean
@@ -48,6 +50,7 @@ export class Distributor {
   readonly #parents = new Map<string, Parent>()
   readonly #puller: Puller
   #looking = 0
+  #highest = 0
   #stopped = false
 
   constructor(process: Process, connection: Connection) {
@@ -65,7 +68,10 @@ export class Distributor {
     process.every(KEEP_MS, () => this.#keep())
     connection.onUp = () => {
       this.#puller.reset()
-      for (const parent of this.#parents.values()) parent.pollAt = 0
+      for (const parent of this.#parents.values()) {
+        parent.pollAt = 0
+        parent.isGone = true
+      }
     }
   }
 
@@ -79,8 +85,11 @@ export class Distributor {
 
   #keep(): void {
     const { broker } = this.#connection
-    for (const { delivery } of this.#parents.values())
-      this.#connection.say(() => broker.consumers.get(delivery.consumer)?.working(delivery.message.sequence))
+    for (const { delivery, isGone } of this.#parents.values())
+      if (!isGone)
+        this.#connection.say(() =>
+          broker.consumers.get(delivery.consumer)?.working(delivery.message.sequence),
+        )
   }
 
   // Taking up
@@ -88,12 +97,28 @@ export class Distributor {
   #again(delivery: Delivery): boolean {
     const held = this.#parents.get(delivery.message.id)
     if (!held) return false
-    if (held.delivery.message.sequence === delivery.message.sequence) held.delivery = delivery
-    else acknowledge(this.#connection, delivery)
+    const { sequence } = delivery.message
+    const other = held.others.findIndex(({ message }) => message.sequence === sequence)
+    if (held.delivery.message.sequence === sequence && !held.isGone) held.delivery = delivery
+    else if (other >= 0) held.others[other] = delivery
+    else held.others.push(delivery)
     return true
   }
 
+  /** Where a sequence comes that was there before, the broker has lost the last messages with its power. */
+  #lookBack({ message, deliveries }: Delivery): void {
+    const before = this.#highest
+    this.#highest = Math.max(before, message.sequence)
+    if (message.sequence > before) return
+    for (const parent of this.#parents.values()) {
+      const held = parent.delivery.message.sequence
+      const isAnother = held === message.sequence && parent.id !== message.id
+      if (isAnother || (deliveries === 1 && held > message.sequence)) parent.isGone = true
+    }
+  }
+
   #take(delivery: Delivery): void {
+    this.#lookBack(delivery)
     if (this.#again(delivery)) return
     this.#looking++
     const { store } = this.#connection.broker
@@ -119,6 +144,8 @@ export class Distributor {
     if (!task || !isFanOut(task) || task.fan_out.pools === 'all') return
     const parent: Parent = {
       delivery,
+      others: [],
+      isGone: false,
       id: message.id,
       run: new FanOutRun(task, {
         pools: [...new Set(task.fan_out.pools)],
@@ -259,9 +286,19 @@ export class Distributor {
     })
   }
 
+  /** What is neither pending nor stored is lost with the broker's last writes: once more. */
   *#poll(parent: Parent): Flow<void> {
-    const results = yield* this.#results(parent.run.outstanding())
-    for (const result of results ?? []) this.#settle(parent, result)
+    const { store } = this.#connection.broker
+    const { run } = parent
+    const branches = run.outstanding()
+    const pending = yield* this.#call(() => branches.filter(({ id }) => store.submissionOf(id)))
+    const results = yield* this.#results(branches)
+    if (pending.kind !== 'reply' || !results) return
+    for (const result of results) this.#settle(parent, result)
+    if (parent.state !== 'running' || run.phase !== 'open') return
+    for (const branch of branches)
+      if (branch.state === 'submitted' && !pending.value.includes(branch) && !parent.unsent.has(branch))
+        this.#submit(parent, branch)
   }
 
   /** The losers' outcomes did not come: they are written, unless they were after all. */
@@ -315,7 +352,8 @@ export class Distributor {
     this.#parents.delete(parent.id)
     const [result] = results
     if (result) for (const tell of parent.onStored.splice(0)) tell(result.status)
-    acknowledge(this.#connection, parent.delivery)
+    if (!parent.isGone) acknowledge(this.#connection, parent.delivery)
+    for (const other of parent.others) acknowledge(this.#connection, other)
     this.#puller.nudge()
   }
 
@@ -338,7 +376,8 @@ export class Distributor {
   stop(): void {
     this.#puller.stop()
     this.#stopped = true
-    for (const { delivery } of this.#parents.values()) handBack(this.#connection, delivery, 0)
+    for (const { delivery, others, isGone } of this.#parents.values())
+      for (const one of isGone ? others : [delivery, ...others]) handBack(this.#connection, one, 0)
     this.#parents.clear()
     this.#connection.flush(() => this.#process.kill())
   }

@@ -22,6 +22,8 @@ const PEER_GONE_MS = 3_500
 const DRAIN_MS = 6_000
 const DRAIN_LOOK_MS = 10
 const WRITES_MS = 1_000
+/** Of a broken variant: less than the grace. */
+const FREED_EARLY_MS = 2_100
 
 export interface ExecutorParts extends Omit<Wiring, 'engine' | 'mayAct'> {
   readonly directory: Directory
@@ -106,7 +108,7 @@ export class Executor {
         cancel: (pool, taskId) => {
           oracle.abandoned(pool, taskId)
           this.#adapter.cancel(pool, taskId)
-          if (variant.freesEarly) this.#engine.idle(pool)
+          if (variant.freesEarly) process.after(FREED_EARLY_MS, () => this.#engine.idle(pool))
         },
         append: (batch, results) => this.#storage.append(batch, results),
         close: (batch) => {
@@ -129,7 +131,7 @@ export class Executor {
       this.#owed = this.#stopping || !this.mayAct
       if (this.#owed) return
       this.#engine.pump()
-      this.#runLog.tell(this.#hasPeers())
+      this.#runLog.tell()
       this.#adapter.flush()
       this.#takeUp?.nudge()
     })
@@ -157,6 +159,7 @@ export class Executor {
   #reconnected(): void {
     this.#lease.up()
     this.#storage.doubt()
+    if (this.#engine.recovering && this.#tenure !== null) this.#anew(this.#tenure)
     this.#takeUp?.reset()
     this.#intake.reset()
     this.#review.reconnected()
@@ -250,7 +253,7 @@ export class Executor {
   }
 
   *#takeOver(): Flow<void> {
-    const { process, variant, onTakeOver } = this.#parts
+    const { process, oracle, variant, onTakeOver } = this.#parts
     const engine = this.#engine
     if (this.#tenure !== null) return
     onTakeOver()
@@ -259,7 +262,11 @@ export class Executor {
     engine.recover()
     yield* this.#adapter.act()
     const pools = variant.skipsAdoption ? [] : [...engine.table.values()].map(({ descriptor }) => descriptor)
-    const found = { lanes: null as TakenLane[] | null, running: new Map<string, SaidRunning['runs']>() }
+    const found = {
+      lanes: null as TakenLane[] | null,
+      running: new Map<string, SaidRunning['runs']>(),
+      recalled: true,
+    }
     const wiring = this.#wiring
     const adapter = this.#adapter
     const runLog = this.#runLog
@@ -272,13 +279,18 @@ export class Executor {
         found.running = yield* adapter.running(pools, POOLS_MS)
       })(),
       (function* (): Flow<void> {
-        if (!variant.skipsAdoption) yield* runLog.recall()
+        if (!variant.skipsAdoption) found.recalled = yield* runLog.recall()
       })(),
     )
-    if (found.lanes === null) {
+    if (found.lanes === null || !found.recalled) {
       this.#failed()
       return
     }
+    oracle.asked(
+      new Set(
+        variant.skipsAdoption ? [...engine.table.values()].map(({ name }) => name) : found.running.keys(),
+      ),
+    )
     for (const [pool, runs] of found.running)
       for (const { taskId, attempt, ageMs } of runs)
         engine.adoption.run(taskId, { pool, attempt, startedAt: process.wall() - ageMs, certain: true })
@@ -296,7 +308,7 @@ export class Executor {
     this.#schedule()
   }
 
-  /** The consumers are gone although the lease is ours. */
+  /** All is taken over once more, the lease being ours. */
   #anew(tenure: number): void {
     this.#inTurn(() => {
       if (this.#tenure !== tenure || !this.#lease.holds) return null

@@ -76,7 +76,9 @@ export class LeaseKeeper {
   *#step(): Flow<void> {
     const rules = this.#rules
     if (this.#stopped) return
+    const held = rules.holds
     if (rules.mustRead && !(yield* this.#read())) return
+    if (held && !rules.holds) return
     const { holder } = rules
     const settled = this.#now() >= this.#settledAt
     if (!rules.holds && holder !== null && settled && (yield* this.#isGone(holder)))

@@ -3,7 +3,7 @@
 //  S1  a task has at most one stored result, and what was told of a task is what is stored
 //  S2  an acknowledged task is stored as a submission, in a lane or parked, until its result is stored
 //  S3  a pool has no more runs than workers; a run that was given up counts until the pool has answered or its grace is over
-//  S4  the number of a task's run only grows
+//  S4  no number of a task's run that a pool has seen is sent again, nor a lower one
 //  S5  an answer of an older run never fails a task
 //  S6  a cancellation that was confirmed is what is stored
 //  S7  of two submissions of a task only one is ever run: so no branch of a fan-out is started twice
@@ -11,6 +11,7 @@
 import type { DistributedTaskResult } from '@poolmesh/types'
 import type { Clock } from './clock.ts'
 import type { StoredMessage, Witness } from './store.ts'
+import type { Work } from './wiring.ts'
 
 export class Violation extends Error {}
 
@@ -19,6 +20,8 @@ const GRACE_MIN_MS = 5_000
 const GRACE_MAX_MS = 60_000
 /** Longer under way than others wait for the lease: nobody can know of such a run. */
 const LATE_MS = 900
+/** Pools of the worker package keep their answers for so long. */
+const KEPT_MS = 10_000
 
 const graceOf = (timeoutMs: number): number => Math.min(GRACE_MAX_MS, Math.max(GRACE_MIN_MS, timeoutMs))
 
@@ -37,8 +40,18 @@ export class Oracle implements Witness {
   readonly #note: (line: string) => void
   readonly #results = new Map<string, DistributedTaskResult>()
   readonly #copies = new Map<string, number>()
+  /** The number of the last run that was sent, and the highest that a pool was given. */
+  readonly #sent = new Map<string, number>()
   readonly #attempts = new Map<string, number>()
+  readonly #overAt = new Map<string, number>()
+  readonly #sentTo = new Map<string, string>()
+  /** Runs that whoever dispatches now cannot know of: see docs/simulator.md. */
+  readonly #unknown = new Set<string>()
+  /** How often a number was given a second time for that reason. */
+  repeated = 0
   /** With which submission a task was sent to a pool. */
+  /** Submissions that were not lost, `<task>/<origin>`. */
+  readonly #live = new Set<string>()
   readonly #origins = new Map<string, number>()
   readonly #cancelled = new Set<string>()
   /** Of these the disk has forgotten a result that somebody may have been told. */
@@ -72,6 +85,7 @@ export class Oracle implements Witness {
   #count(message: StoredMessage): void {
     for (const { task_id } of message.tasks) {
       this.#accepted.add(task_id)
+      this.#live.add(`${task_id}/${message.origin}`)
       this.#copies.set(task_id, (this.#copies.get(task_id) ?? 0) + 1)
     }
   }
@@ -121,6 +135,7 @@ export class Oracle implements Witness {
     this.powerLosses++
     this.#copies.clear()
     this.#origins.clear()
+    this.#live.clear()
     this.#attempts.clear()
     for (const message of messages) this.#count(message)
     for (const taskId of this.#accepted)
@@ -169,14 +184,24 @@ export class Oracle implements Witness {
   /** @param origin of the submission */
   dispatched(pool: string, taskId: string, attempt: number, origin: number): void {
     this.#note(`run ${taskId}/${attempt} goes to ${pool}`)
+    this.#sent.set(taskId, attempt)
     const first = this.#origins.get(taskId)
     if (first !== undefined && first !== origin)
       this.fail(`S7: ${taskId} was submitted twice (${first}, ${origin}) and is run for both`)
-    this.#origins.set(taskId, origin)
+    if (this.#live.has(`${taskId}/${origin}`)) this.#origins.set(taskId, origin)
 
     const known = this.#attempts.get(taskId) ?? 0
-    if (attempt <= known) this.fail(`S4: ${taskId} is sent as run ${attempt} after run ${known}`)
-    this.#attempts.set(taskId, Math.max(known, attempt))
+    if (attempt <= known && this.#unknown.has(`${taskId}/${known}`)) this.repeated++
+    else if (attempt <= known) this.fail(`S4: ${taskId} is sent as run ${attempt} after run ${known}`)
+  }
+
+  /** A pool has been given the run. */
+  received(pool: string, { task, attempt, sentAt }: Work): void {
+    const taskId = task.task_id
+    if (this.#clock.now - sentAt > LATE_MS) return
+    if (attempt <= (this.#attempts.get(taskId) ?? 0)) return
+    this.#sentTo.set(taskId, pool)
+    this.#attempts.set(taskId, attempt)
   }
 
   failedBy(taskId: string, attempt: number, current: number): void {
@@ -223,15 +248,27 @@ export class Oracle implements Witness {
 
   over(name: string, process: string, taskId: string, attempt: number): void {
     this.#note(`${name} ends ${taskId}/${attempt}`)
+    this.#overAt.set(`${taskId}/${attempt}`, this.#clock.now)
     this.#pools.get(name)?.runs.delete(`${process} ${taskId}/${attempt}`)
   }
 
   /** An executor has given up the task's runs there, also what is on its way. */
   abandoned(name: string, taskId: string): void {
     const { now } = this.#clock
-    this.#abandoned.set(`${name} ${taskId}`, { attempt: this.#attempts.get(taskId) ?? 0, at: now })
+    this.#abandoned.set(`${name} ${taskId}`, { attempt: this.#sent.get(taskId) ?? 0, at: now })
     for (const run of this.#pools.get(name)?.runs.values() ?? [])
       if (run.taskId === taskId) run.freeAt = Math.min(run.freeAt, now + graceOf(run.timeoutMs))
+  }
+
+  /** Of pools that did not answer what they run, nobody who takes over knows it; nor of what they answered long ago. */
+  asked(answered: ReadonlySet<string>): void {
+    const long = this.#clock.now - KEPT_MS
+    for (const [taskId, attempt] of this.#attempts) {
+      const pool = this.#sentTo.get(taskId) ?? ''
+      const isOld = (this.#overAt.get(`${taskId}/${attempt}`) ?? Number.POSITIVE_INFINITY) < long
+      const isWorker = this.#pools.get(pool)?.plain === false
+      if (isWorker && (isOld || !answered.has(pool))) this.#unknown.add(`${taskId}/${attempt}`)
+    }
   }
 
   /** An executor takes over. Where it has not followed its predecessor it knows of plain pools what was written down. */
@@ -239,6 +276,11 @@ export class Oracle implements Witness {
     const followed = following !== null && following === this.#dispatcher
     this.#dispatcher = id
     if (followed) return
+    for (const [taskId, attempt] of this.#attempts) {
+      const isPlain = this.#pools.get(this.#sentTo.get(taskId) ?? '')?.plain === true
+      if (isPlain && !this.#results.has(taskId) && !knows(taskId, attempt))
+        this.#unknown.add(`${taskId}/${attempt}`)
+    }
     for (const { plain, runs } of this.#pools.values())
       for (const run of plain ? runs.values() : [])
         if (!knows(run.taskId, run.attempt) && run.freeAt > this.#clock.now) {

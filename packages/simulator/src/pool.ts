@@ -151,8 +151,10 @@ export class Pool {
 
   // Runs
 
-  #accept({ task, attempt, sentAt }: Work): void {
+  #accept(work: Work): void {
+    const { task, attempt, sentAt } = work
     const key = keyOf(task.task_id, attempt)
+    this.#parts.oracle.received(this.#parts.spec.name, work)
     const known = this.#runs.get(key)
     if (this.#isWorker && known && !known.answered) return
     const run: OwnRun = {

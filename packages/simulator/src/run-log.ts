@@ -19,6 +19,9 @@ interface Written {
   pasts: [taskId: string, past: Past][]
 }
 
+/** As it would be printed and read again. */
+const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
+
 const LEAST_AGE_MS = 500
 const FOLLOWS_MS = 250
 const READ_MS = 5_000
@@ -32,6 +35,8 @@ export class RunLog {
   readonly #doubtful = new Set<string>()
   /** A predecessor's, until all that it had in flight has come in. */
   readonly #recalled = new Map<string, Line>()
+  /** What was only written down of them, until then: it stays written down, but is told to nobody as if it was certain. */
+  readonly #doubtfulBefore = new Map<string, Line>()
   #began: Line[] = []
   #freed: string[] = []
   #following: string | null = null
@@ -49,6 +54,7 @@ export class RunLog {
     const line: Line = [task_id, pool.name, attempt, startedAt, timeout]
     this.#runs.set(keyOf(task_id, attempt), line)
     this.#recalled.delete(keyOf(task_id, attempt))
+    this.#doubtfulBefore.delete(keyOf(task_id, attempt))
     this.#began.push(line)
     this.#dirty = true
   }
@@ -57,6 +63,7 @@ export class RunLog {
   recovered(): void {
     this.#freed.push(...this.#recalled.keys())
     this.#recalled.clear()
+    this.#doubtfulBefore.clear()
   }
 
   freed({ entry, attempt }: Run): void {
@@ -66,16 +73,17 @@ export class RunLog {
     this.#dirty = true
   }
 
-  tell(peers: boolean): void {
+  tell(): void {
     if (this.#began.length === 0 && this.#freed.length === 0) return
     const told: Told = { executor: this.#wiring.id, all: false, began: this.#began, freed: this.#freed }
-    if (peers) this.#wiring.connection.publish('runs', told)
+    this.#wiring.connection.publish('runs', told)
     this.#began = []
     this.#freed = []
   }
 
   tellAll(): void {
-    this.tell(false)
+    this.#began = []
+    this.#freed = []
     const began = [...this.#recalled.values(), ...this.#runs.values()]
     const told: Told = { executor: this.#wiring.id, all: true, began, freed: [] }
     this.#wiring.connection.publish('runs', told)
@@ -84,12 +92,13 @@ export class RunLog {
   /** Once a second. */
   write(): void {
     const { connection, engine, process } = this.#wiring
-    const pasts = structuredClone([...engine().pasts()])
+    const pasts = copy([...engine().pasts()])
     if (!this.#dirty && pasts.length === 0) return
     const old = process.wall() - LEAST_AGE_MS
-    const all = [...this.#recalled.values(), ...this.#runs.values()]
+    const before = new Map([...this.#doubtfulBefore, ...this.#recalled])
+    const all = [...before.values(), ...this.#runs.values()]
     const runs = all.filter(([, , , startedAt]) => startedAt <= old)
-    this.#dirty = pasts.length > 0 || runs.length < all.length || this.#recalled.size > 0
+    this.#dirty = pasts.length > 0 || runs.length < all.length || before.size > 0
     const written: Written = { runs, pasts }
     const { broker } = connection
     connection.call(
@@ -125,6 +134,7 @@ export class RunLog {
   #clear(): void {
     this.#runs.clear()
     this.#recalled.clear()
+    this.#doubtfulBefore.clear()
     this.#doubtful.clear()
   }
 
@@ -161,7 +171,8 @@ export class RunLog {
 
   // Between the two
 
-  *recall(): Flow<void> {
+  /** @returns false where it cannot be read now */
+  *recall(): Flow<boolean> {
     const { id, connection, engine, oracle } = this.#wiring
     const { adoption } = engine()
     const { broker } = connection
@@ -172,7 +183,7 @@ export class RunLog {
       runs: [],
       pasts: [],
     }
-    const { runs, pasts } = structuredClone(written)
+    const { runs, pasts } = copy(written)
     const known = new Set<string>()
     for (const [taskId, pool, attempt, startedAt, timeout] of runs) {
       known.add(keyOf(taskId, attempt))
@@ -186,6 +197,8 @@ export class RunLog {
     oracle.tookOver(id, this.#following, (taskId, attempt) => known.has(keyOf(taskId, attempt)))
     this.reset()
     for (const [key, line] of followed) this.#recalled.set(key, line)
+    for (const line of runs) this.#doubtfulBefore.set(keyOf(line[0], line[2]), line)
+    return true
   }
 
   reset(): void {

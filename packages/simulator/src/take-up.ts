@@ -11,6 +11,14 @@ const TRIES = 5
 /** Consumers that are no lane's. */
 const SHARED = new Set(['fanout', 'intake'])
 
+/** How far a lane was delivered, and how much of that was not acknowledged. */
+interface Reached {
+  delivered: number
+  open: number
+}
+
+const REACHED_KEY = 'lanes'
+
 export interface TakenLane {
   lane: PriorityLane
   name: string
@@ -18,31 +26,27 @@ export interface TakenLane {
   openBefore: number
 }
 
-/** Deletes its predecessor's consumers and makes its own; null where that does not succeed. */
+/** Mirrors packages/bus/src/lane-consumers.ts: makes consumers of its own in place of all others; null where that fails. */
 export function* takeOverLanes({ connection }: Wiring, token: string): Flow<TakenLane[] | null> {
   const { broker } = connection
-  const before = new Map<string, { delivered: number; open: number }>()
   const call = <T>(atBroker: () => T): Flow<Reply<T>> =>
     until<Reply<T>>((resume) => connection.call(atBroker, CALL_MS, resume))
+  const read = yield* call(() => broker.store.read(REACHED_KEY).value as [string, Reached][] | null)
+  if (read.kind !== 'reply') return null
+  const before = new Map(read.value)
   for (let tries = 0; tries < TRIES; tries++) {
     const others = yield* call(() =>
-      [...broker.consumers.values()].map(({ name, feed, delivered, open }) => ({
-        name,
-        feed,
-        delivered,
-        open,
-      })),
+      [...broker.consumers.values()]
+        .filter(({ feed }) => !SHARED.has(feed))
+        .map(({ name, feed, delivered, open }) => ({ name, feed, delivered, open })),
     )
     if (others.kind !== 'reply') return null
-    for (const { name, feed, delivered, open } of others.value) {
-      if (SHARED.has(feed)) continue
-      yield* call(() => broker.deleteConsumer(name))
-      const known = before.get(feed)
-      before.set(feed, {
-        delivered: Math.max(delivered, known?.delivered ?? 0),
-        open: Math.max(open, known?.open ?? 0),
-      })
-    }
+    for (const { feed, delivered, open } of others.value)
+      if (delivered >= (before.get(feed)?.delivered ?? 0)) before.set(feed, { delivered, open })
+    const reached = [...before]
+    const written = yield* call(() => broker.store.write(REACHED_KEY, reached, null))
+    if (written.kind !== 'reply') return null
+    for (const { name } of others.value) yield* call(() => broker.deleteConsumer(name))
     const lanes: TakenLane[] = []
     for (const lane of LANES)
       for (const feed of [`${lane}-back`, lane]) {
@@ -109,12 +113,15 @@ export class TakeUp {
   }
 
   /** Where a sequence comes that was there before, the broker has lost the last messages with its power. */
-  #lookBack(lane: TakenLane, { message }: Delivery): void {
+  #lookBack(lane: TakenLane, { message, deliveries }: Delivery): void {
     const before = this.#highest.get(lane.name) ?? 0
     this.#highest.set(lane.name, Math.max(before, message.sequence))
     if (message.sequence > before) return
-    for (const { id, handle } of this.#wiring.engine().batches())
-      if (id !== message.id && handle.delivery.message.sequence === message.sequence) handle.isGone = true
+    for (const { id, handle } of this.#wiring.engine().batches()) {
+      const held = handle.delivery.message.sequence
+      const isAnother = held === message.sequence && id !== message.id
+      if (isAnother || (deliveries === 1 && held > message.sequence)) handle.isGone = true
+    }
   }
 
   #take({ lane }: TakenLane, delivery: Delivery, handedOver: boolean): void {

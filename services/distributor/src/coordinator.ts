@@ -332,12 +332,18 @@ export class Coordinator {
       })
   }
 
+  /** Pending first, as in recover. What is neither pending nor stored is lost with the server's last writes: once more. */
   async #poll(parent: Parent, run: FanOutRun): Promise<void> {
     const ids = run.outstanding().map((branch) => branch.id)
     if (ids.length === 0) return
+    const pending = await this.#parts.lookup.pending(ids, laneOf(parent.task.priority))
     await this.#parts.lookup.results(ids, ({ result, bytes }) =>
       this.told(parent.task.task_id, [result], bytes),
     )
+    if (parent.state !== 'running' || run.phase !== 'open') return
+    for (const branch of run.outstanding())
+      if (ids.includes(branch.id) && !pending.has(branch.id) && !parent.unsent.has(branch))
+        this.#submit(parent, branch)
   }
 
   /** The losers' outcomes did not come: they are written, unless they were after all. */
@@ -353,8 +359,12 @@ export class Coordinator {
     if (losers.length === MAX_WRITES) parent.closeBy = 0 // more at the next tick
   }
 
-  /** After a reconnect: notes may have been lost. */
+  /**
+   * After a reconnect: notes may have been lost. And a server that was restarted may have lost its last messages and given
+   * their sequences to others, so nothing is said of messages from before: those that are there come again.
+   */
   lookAround(): void {
+    for (const batch of this.batches.values()) batch.isGone = true
     for (const parent of this.#parents.values()) parent.pollAt = 0
   }
 
@@ -420,7 +430,8 @@ export class Coordinator {
   #close(batch: Batch): void {
     if (!this.batches.delete(batch.id)) return
     this.bytes -= batch.bytes
-    batch.message.ack()
+    if (!batch.isGone) batch.message.ack()
+    for (const other of batch.others) other.ack()
     this.#parts.onRoom()
   }
 
@@ -450,13 +461,14 @@ export class Coordinator {
 
   /** Keeps what is in flight from being given to others. */
   keep(): void {
-    for (const batch of this.batches.values()) batch.message.working()
+    for (const { message, isGone } of this.batches.values()) if (!isGone) message.working()
   }
 
   /** Hands everything back: another distributor goes on where this one was. */
   stop(): void {
     this.#stopped = true
-    for (const batch of this.batches.values()) batch.message.nak()
+    for (const { message, others, isGone } of this.batches.values())
+      for (const one of isGone ? others : [message, ...others]) one.nak()
     this.batches.clear()
     this.#parents.clear()
   }

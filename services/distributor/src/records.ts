@@ -8,6 +8,10 @@ export interface Batch {
   readonly id: string
   /** The message that means ownership; replaced when it is delivered again. */
   message: PulledMessage
+  /** Further submissions of the same id: acknowledged with it, since the first may be gone from the stream. */
+  readonly others: PulledMessage[]
+  /** A server that lost its last writes has given the message's sequence to another: nothing may be said of it. */
+  isGone: boolean
   /** Submitted alone: its result is stored as an object and not as an array. */
   readonly alone: boolean
   /** Where the results are to be told. */

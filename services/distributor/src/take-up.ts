@@ -55,6 +55,8 @@ export class TakeUp implements Disposable {
   readonly #puller: Puller
   /** Messages that are being looked up, so not with the coordinator yet. */
   #looking = 0
+  /** The last sequence that came. */
+  #highest = 0
   /** What a batch takes in memory, lately: room is counted in bytes, messages are asked for. */
   #bytesPerBatch = 4_096
 
@@ -84,8 +86,24 @@ export class TakeUp implements Disposable {
     this.#puller.reset()
   }
 
+  /**
+   * Where a sequence comes for the first time that was there before, the server has lost its last messages: all that is held
+   * from there on is gone.
+   */
+  #lookBack({ sequence, subject, deliveries }: PulledMessage): void {
+    const before = this.#highest
+    this.#highest = Math.max(before, sequence)
+    if (sequence > before) return
+    for (const batch of this.#parts.coordinator.batches.values()) {
+      const held = batch.message
+      const isAnother = held.sequence === sequence && held.subject !== subject
+      if (isAnother || (deliveries === 1 && held.sequence > sequence)) batch.isGone = true
+    }
+  }
+
   #take(message: PulledMessage): void {
     const { coordinator, stored } = this.#parts
+    this.#lookBack(message)
     const id = message.subject.slice(message.subject.lastIndexOf('.') + 1)
     if (!isId(id)) {
       void this.#refuse(message, id)
@@ -110,12 +128,15 @@ export class TakeUp implements Disposable {
 
   /** Delivered again although it is held here, or submitted a second time: the first stands. */
   #again(held: Batch, message: PulledMessage): void {
-    if (held.message.sequence === message.sequence) held.message = message
-    else {
-      const notify = message.headers?.get(HEADERS.notify)
-      if (notify && held.notify.size < MAX_NOTIFY) held.notify.add(notify)
-      message.ack()
+    if (held.message.sequence === message.sequence && !held.isGone) {
+      held.message = message
+      return
     }
+    const notify = message.headers?.get(HEADERS.notify)
+    if (notify && held.notify.size < MAX_NOTIFY) held.notify.add(notify)
+    const other = held.others.findIndex(({ sequence }) => sequence === message.sequence)
+    if (other >= 0) held.others[other] = message
+    else held.others.push(message)
   }
 
   #looked(next: () => void): void {
@@ -160,6 +181,8 @@ export class TakeUp implements Disposable {
     const batch: Batch = {
       id,
       message,
+      others: [],
+      isGone: false,
       alone: read.alone,
       notify: new Set(notify ? [notify] : []),
       submittedAt: Number(message.headers?.get(HEADERS.submitted)) || message.at,

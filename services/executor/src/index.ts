@@ -86,7 +86,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     owed = stopping || !mayAct()
     if (owed) return
     engine.pump()
-    runLog.tell(presence.hasPeers())
+    runLog.tell()
     adapter.flush()
     tenure?.nudge()
   }
@@ -170,7 +170,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       rejections,
       dead,
       defaultStrategy,
-      onMissing: () => void anew(),
+      onMissing: () => void anew('the consumers of the lanes are gone, taking over again'),
       log,
     }
     own = answerForOwn(nc, engine, mayAct)
@@ -187,12 +187,12 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     })
     return turn
   }
-  /** Our consumers are gone although the lease is ours: all is taken over once more. */
-  const anew = (): Promise<void> => {
+  /** All is taken over once more, the lease being ours. */
+  const anew = (why: string): Promise<void> => {
     const missed = tenure
     return inTurn(async () => {
       if (stopping || tenure === null || tenure !== missed || !lease.holds) return
-      log.warn('the consumers of the lanes are gone, taking over again')
+      log.warn(why)
       await letGo()
       await takeOver()
     })
@@ -253,6 +253,8 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   })
   void followConnection(nc, () => {
     storage.doubt()
+    // What a predecessor had in flight may be late by more than is waited for.
+    if (engine.recovering) void anew('the connection was cut while tasks were taken over, once more')
     tenure?.reset()
     intake.reset()
     review.reconnected()

@@ -39,6 +39,8 @@ export class RunLog implements Disposable {
   readonly #doubtful = new Set<string>()
   /** A predecessor's, until all that it had in flight has come in: whoever takes over from us meanwhile has to know them. */
   readonly #recalled = new Map<string, Line>()
+  /** What was only written down of them, until then: it stays written down, but is told to nobody as if it was certain. */
+  readonly #doubtfulBefore = new Map<string, Line>()
   #began: Line[] = []
   #freed: string[] = []
   /** Whom we follow; null where something may have been missed. */
@@ -82,6 +84,7 @@ export class RunLog implements Disposable {
     const line: Line = [task_id, pool.name, attempt, startedAt, timeout]
     this.#runs.set(keyOf(task_id, attempt), line)
     this.#recalled.delete(keyOf(task_id, attempt))
+    this.#doubtfulBefore.delete(keyOf(task_id, attempt))
     this.#began.push(line)
     this.#dirty = true
   }
@@ -90,6 +93,7 @@ export class RunLog implements Disposable {
   recovered(): void {
     this.#freed.push(...this.#recalled.keys())
     this.#recalled.clear()
+    this.#doubtfulBefore.clear()
   }
 
   freed({ entry, attempt }: Run): void {
@@ -99,10 +103,13 @@ export class RunLog implements Disposable {
     this.#dirty = true
   }
 
-  /** Tells those that stand by. Call it before the runs are sent: the server keeps the order. */
-  tell(peers: boolean): void {
+  /**
+   * Tells those that stand by, whether or not we have heard of any: one that was paused listens again before we hear it.
+   * Call it before the runs are sent: the server keeps the order.
+   */
+  tell(): void {
     if (this.#began.length === 0 && this.#freed.length === 0) return
-    if (peers && !this.#nc.isClosed())
+    if (!this.#nc.isClosed())
       this.#nc.publish(
         INTERNAL.runs,
         JSON.stringify({ executor: this.#id, began: this.#began, freed: this.#freed }),
@@ -113,7 +120,8 @@ export class RunLog implements Disposable {
 
   /** All of it, for an executor that has just begun to stand by. */
   tellAll(): void {
-    this.tell(false)
+    this.#began = []
+    this.#freed = []
     const began = [...this.#recalled.values(), ...this.#runs.values()].slice(-MAX_RUNS)
     this.#nc.publish(INTERNAL.runs, JSON.stringify({ executor: this.#id, all: true, began, freed: [] }))
   }
@@ -123,9 +131,10 @@ export class RunLog implements Disposable {
     const pasts = [...engine.pasts()].slice(0, MAX_PASTS)
     if (!this.#dirty && pasts.length === 0) return
     const old = Date.now() - LEAST_AGE_MS
-    const all = [...this.#recalled.values(), ...this.#runs.values()]
+    const before = new Map([...this.#doubtfulBefore, ...this.#recalled])
+    const all = [...before.values(), ...this.#runs.values()]
     const runs = all.filter(([, , , startedAt]) => startedAt <= old).slice(0, MAX_RUNS)
-    this.#dirty = pasts.length > 0 || runs.length < all.length || this.#recalled.size > 0
+    this.#dirty = pasts.length > 0 || runs.length < all.length || before.size > 0
     let text = JSON.stringify({ runs, pasts } satisfies Written)
     if (text.length > maxPayload(this.#nc) / 2) text = JSON.stringify({ runs, pasts: [] } satisfies Written)
     this.#publisher.publish(`$KV.${BUCKETS.executors}.${KEY}`, text, headers(), (outcome) => {
@@ -184,6 +193,7 @@ export class RunLog implements Disposable {
   #clear(): void {
     this.#runs.clear()
     this.#recalled.clear()
+    this.#doubtfulBefore.clear()
     this.#doubtful.clear()
   }
 
@@ -204,6 +214,7 @@ export class RunLog implements Disposable {
     const followed = this.#following === null ? [] : [...this.#runs]
     this.reset()
     for (const [key, line] of followed) this.#recalled.set(key, line)
+    for (const line of written.runs) this.#doubtfulBefore.set(keyOf(line[0], line[2]), line)
   }
 
   /** We dispatch from now on, or no longer. */
@@ -215,18 +226,22 @@ export class RunLog implements Disposable {
     this.#dirty = false
   }
 
+  /** @throws Error where it cannot be read now: without it what runs would be begun a second time */
   async #read(): Promise<Written> {
-    try {
-      const message = await this.#jsm.direct.getMessage(`KV_${BUCKETS.executors}`, {
-        last_by_subj: `$KV.${BUCKETS.executors}.${KEY}`,
+    const message = await this.#jsm.direct
+      .getMessage(`KV_${BUCKETS.executors}`, { last_by_subj: `$KV.${BUCKETS.executors}.${KEY}` })
+      .catch((error: Error) => {
+        if (/no message|not found/i.test(error.message)) return null
+        throw error
       })
-      const body: unknown = message?.json()
-      if (isJsonObject(body) && Array.isArray(body['runs']) && Array.isArray(body['pasts']))
-        return body as unknown as Written
-    } catch (error) {
-      if (!/no message|not found/i.test((error as Error).message))
-        this.#log.warn({ err: error }, 'what was running before cannot be read')
+    let body: unknown
+    try {
+      body = message?.json()
+    } catch {
+      this.#log.warn('what is written down of the runs is not readable, ignored')
     }
+    if (isJsonObject(body) && Array.isArray(body['runs']) && Array.isArray(body['pasts']))
+      return body as unknown as Written
     return { runs: [], pasts: [] }
   }
 

@@ -102,16 +102,23 @@ export class TakeUp implements Disposable {
     for (const puller of this.#pullers) puller.reset()
   }
 
-  /** Where a sequence comes that was there before, under another id, the server has lost its last messages. */
-  #lookBack({ sequence, subject }: TaskMessage, consumer: string): void {
+  /**
+   * Where a sequence comes for the first time that was there before, the server has lost its last messages: all that is held
+   * from there on is gone.
+   */
+  #lookBack({ sequence, subject, deliveries }: TaskMessage, consumer: string): void {
     const before = this.#highest.get(consumer) ?? 0
     this.#highest.set(consumer, Math.max(before, sequence))
     if (sequence > before) return
     const { engine } = this.#options
     const id = subject.slice(subject.lastIndexOf('.') + 1)
-    if (engine.holds(id)?.handle.message.sequence === sequence) return
-    for (const { handle } of engine.batches())
-      if (handle.message.sequence === sequence && handle.message.subject !== subject) handle.isGone = true
+    // Nothing but a redelivery.
+    if (deliveries > 1 && engine.holds(id)?.handle.message.sequence === sequence) return
+    for (const { handle } of engine.batches()) {
+      const held = handle.message
+      const isAnother = held.sequence === sequence && held.subject !== subject
+      if (isAnother || (deliveries === 1 && held.sequence > sequence)) handle.isGone = true
+    }
   }
 
   /** Takes a task from a message that is in no lane. @returns false: there is no room */

@@ -45,7 +45,7 @@ export class Tenure implements AsyncDisposable {
       await adapter.act()
       const pools = [...engine.table.values()].map(({ descriptor }) => descriptor)
       const [lanes, running] = await Promise.all([
-        takeOverLanes(jsm, nuid.next().slice(-12)),
+        takeOverLanes(jsm, parts.publisher, nuid.next().slice(-12)),
         adapter.running(pools, POOLS_MS),
         runLog.recall(engine),
         parked.recall((task) => {

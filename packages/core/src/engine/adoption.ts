@@ -37,6 +37,10 @@ export interface Known {
   past: Past | null
 }
 
+/** The run is over, and its slot is free. */
+export const isAnswered = (run: KnownRun, answers: readonly EarlyAnswer[]): boolean =>
+  answers.some(({ pool, attempt }) => pool === run.pool && attempt === run.attempt)
+
 /** More answers than pools keep; a bound for what anybody can make us keep. */
 const MAX_ANSWERS = 200_000
 const NOTHING: Known = { run: null, answers: [], past: null }
@@ -89,10 +93,8 @@ export class Adoption {
 
   /** An answer gives the slot back. */
   #giveUp(taskId: string, runs: readonly KnownRun[] = []): void {
-    const answers = this.#answers.get(taskId)
-    for (const run of runs)
-      if (!answers?.some(({ pool, attempt }) => pool === run.pool && attempt === run.attempt))
-        this.#givenUp.push([taskId, run])
+    const answers = this.#answers.get(taskId) ?? []
+    for (const run of runs) if (!isAnswered(run, answers)) this.#givenUp.push([taskId, run])
   }
 
   /**

@@ -17,7 +17,7 @@ import {
   type TaskStatus,
 } from '@poolmesh/types'
 import type { PoolState, PoolTable } from '../routing/index.ts'
-import { Adoption, type Known, type KnownRun, type Past } from './adoption.ts'
+import { Adoption, isAnswered, type Known, type KnownRun, type Past } from './adoption.ts'
 import { Counters } from './counters.ts'
 import { LaneScheduler, laneIndex } from './lanes.ts'
 import { type Answer, type Ending, endedWith, endedWithout } from './outcome.ts'
@@ -71,6 +71,8 @@ const BACKOFF_MAX_MS = 30_000
 /** How long a run that was given up keeps its slot when the pool says nothing: as long as it was allowed, within these. */
 const GRACE_MIN_MS = 5_000
 const GRACE_MAX_MS = 60_000
+/** A run and what a pool says of itself may pass each other for so long. */
+const ON_THE_WAY_MS = 2_000
 /** Lost under as many pools, a task is taken to be what kills them. */
 const MAX_LOSSES = 5
 const HISTORY = 20
@@ -291,6 +293,10 @@ export class TaskEngine<Handle> {
       if (answer.kind !== 'answer' || answer.answer.status !== 'completed') continue
       entry.attempts++
       this.#end(entry, endedWith(entry, { pool: { name: pool }, startedAt }, answer.answer, undefined, now))
+      if (run && !isAnswered(run, answers)) {
+        this.#hold(entry.task.task_id, run)
+        this.#ports.cancel(run.pool, entry.task.task_id, 'an earlier run completed the task')
+      }
       return true
     }
     // I4: what was dealt with before counts no second time.
@@ -301,6 +307,7 @@ export class TaskEngine<Handle> {
     if (early?.answer.kind === 'answer' && early.answer.answer.status === 'cancelled') return false
     const begun = early ?? run
     if (!begun) return false
+    if (early && run && !isAnswered(run, answers)) this.#hold(entry.task.task_id, run)
     const pool = this.table.get(begun.pool)
     if (pool && (early || pool.health !== 'unavailable')) {
       const current = this.#begin(entry, pool, begun.attempt, startedAt)
@@ -668,9 +675,11 @@ export class TaskEngine<Handle> {
     }
   }
 
-  /** A pool that says it runs nothing has given back every slot. */
+  /** A pool that says it runs nothing has given back every slot, but not of what may not have reached it when it said so. */
   idle(pool: string): void {
-    for (const run of [...(this.#runs.get(pool) ?? [])]) if (run.abandoned) this.#free(run)
+    const before = this.#options.now() - ON_THE_WAY_MS
+    for (const run of [...(this.#runs.get(pool) ?? [])])
+      if (run.abandoned && run.startedAt <= before) this.#free(run)
   }
 
   // ---- slots ---------------------------------------------------------------------------------------------------

@@ -145,11 +145,28 @@ describe('a slot that a predecessor had given away stays taken', () => {
     expect(engine.table.get('p')?.running).toBe(2)
   })
 
+  test('by a run of a task that an answer of an older run completes', () => {
+    engine.adoption.run('t', { pool: 'p', attempt: 2, ...known })
+    engine.answer('p', 't', 1, said('completed'))
+    takeOver()
+    expect(ended).toMatchObject([{ status: 'completed' }])
+    expect(engine.table.get('p')?.running).toBe(1)
+  })
+
   test('unless it was answered meanwhile', () => {
     engine.adoption.run('t', { pool: 'p', attempt: 2, ...known })
     engine.adoption.run('t', { pool: 'p', attempt: 1, ...known })
     engine.answer('p', 't', 1, said('failed'))
     takeOver()
+    expect(engine.table.get('p')?.running).toBe(1)
+  })
+
+  test('though the pool says that it runs nothing, where the run may not have reached it by then', () => {
+    engine.adoption.run('old', { pool: 'p', attempt: 1, startedAt: 990_000, certain: true })
+    engine.adoption.run('new', { pool: 'p', attempt: 1, startedAt: 999_500, certain: true })
+    engine.recovered()
+    expect(engine.table.get('p')?.running).toBe(2)
+    engine.idle('p')
     expect(engine.table.get('p')?.running).toBe(1)
   })
 
