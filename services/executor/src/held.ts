@@ -1,7 +1,10 @@
 import type { TaskMessage } from '@poolmesh/bus'
+import type { Batch } from '@poolmesh/core'
 
 /** Submissions of one id that are kept beside the first. */
 const MAX_OTHERS = 16
+/** The broker says within that time whether it has stored a batch away, or nothing. */
+const PARKING_MS = 5_000
 
 /** What the executor keeps with a batch that it holds: the engine's opaque handle. */
 export interface Held {
@@ -34,11 +37,15 @@ export function acknowledge({ message, others, isGone }: Held): void {
   for (const other of others) other.ack()
 }
 
-/** Delivered again although it is held: the newer delivery is the one to acknowledge. A second submission is no other task. */
-export function again(held: Held, message: TaskMessage): void {
-  const other = held.others.findIndex(({ sequence }) => sequence === message.sequence)
-  if (held.message.sequence === message.sequence && !held.isGone) held.message = message
-  else if (other >= 0) held.others[other] = message
-  else if (held.others.length < MAX_OTHERS) held.others.push(message)
+/**
+ * Delivered again although it is held: the newer delivery is the one to acknowledge. A second submission is no other task, and
+ * is acknowledged with the first. What comes while the batch is being stored away may be that very copy, so it has to stay.
+ */
+export function again({ handle, phase }: Batch<Held>, message: TaskMessage): void {
+  const other = handle.others.findIndex(({ sequence }) => sequence === message.sequence)
+  if (handle.message.sequence === message.sequence && !handle.isGone) handle.message = message
+  else if (other >= 0) handle.others[other] = message
+  else if (phase === 'parking') message.nak(PARKING_MS)
+  else if (handle.others.length < MAX_OTHERS) handle.others.push(message)
   else message.ack()
 }

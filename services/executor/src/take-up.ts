@@ -137,7 +137,7 @@ export class TakeUp implements Disposable {
     const { engine } = this.#options
     const held = engine.holds(id)
     if (held) {
-      again(held.handle, message)
+      again(held, message)
       return
     }
     const branch = message.headers?.has(HEADERS.parent) === true
@@ -191,7 +191,7 @@ export class TakeUp implements Disposable {
     const { engine, rejections } = this.#options
     const held = engine.holds(id)
     if (held) {
-      again(held.handle, message)
+      again(held, message)
       return
     }
     const read = this.#read(message, id)
