@@ -31,8 +31,8 @@ export interface ParkedOptions {
 /** A signature as one subject token. */
 const signatureToken = (key: string): string => createHash('sha256').update(key).digest('hex').slice(0, 20)
 
-/** How a parked batch came back: not at all where nothing is known or there is no room. */
-type Move = 'moved' | 'stays'
+/** How a parked batch came back: stored in its lane, or in hand from where it is; not at all where there is no room. */
+type Move = 'copied' | 'taken' | 'stays'
 
 export class ParkedTasks {
   readonly #jsm: JetStreamManager
@@ -89,10 +89,12 @@ export class ParkedTasks {
       const page = await this.#page(filter, from, atMost)
       const last = page.at(-1)
       if (!last) return from === 1 ? 0 : null
-      const moves = await Promise.all(
-        page.filter((message) => !this.#isInHand(message)).map((message) => this.#bringBack(message)),
-      )
-      const moved = moves.filter((move) => move === 'moved').length
+      const waiting = page.filter((message) => !this.#isInHand(message))
+      const moves = await Promise.all(waiting.map((message) => this.#bringBack(message)))
+      const copied = waiting.filter((_, i) => moves[i] === 'copied')
+      if (copied.length === page.length && from === 1) await this.#removeUpTo(filter, last.seq)
+      else await Promise.all(copied.map((message) => this.#remove(message)))
+      const moved = moves.filter((move) => move !== 'stays').length
       if (moved > 0) return moved
       if (moves.length > 0) return null
       from = last.seq + 1
@@ -127,14 +129,21 @@ export class ParkedTasks {
     // Refused because it is back already: what is parked is a left-over.
     const isBack =
       outcome.kind === 'stored' || (outcome.kind === 'refused' && WRONG_LAST_SEQUENCE.has(outcome.code))
-    if (!isBack) return 'stays'
-    await this.#jsm.streams.deleteMessage(STREAMS.tasks, message.seq, false).catch(() => false)
-    return 'moved'
+    return isBack ? 'copied' : 'stays'
+  }
+
+  /** All of a signature up to there: one request in place of hundreds. Meanwhile nothing of it is parked. */
+  async #removeUpTo(filter: string, sequence: number): Promise<void> {
+    await this.#jsm.streams.purge(STREAMS.tasks, { filter, seq: sequence + 1 }).catch(() => {})
+  }
+
+  async #remove(message: StoredMsg): Promise<void> {
+    await this.#jsm.streams.deleteMessage(STREAMS.tasks, message.seq, false).catch(() => {})
   }
 
   #takeDirectly(message: StoredMsg): Move {
     const { lane, id } = addressOf(message.subject)
-    return this.#options.takeDirectly(new StoredMessage(this.#jsm, message), id, lane) ? 'moved' : 'stays'
+    return this.#options.takeDirectly(new StoredMessage(this.#jsm, message), id, lane) ? 'taken' : 'stays'
   }
 
   /** What is parked already when an executor takes over: one task of each signature says what it requires. */
