@@ -1,9 +1,9 @@
-import type { DistributedTaskExecutor } from '@poolmesh/client'
 import { type DeadListReply, PoolmeshError } from '@poolmesh/types'
 import type { DeadListOptions, DeadPurgeOptions } from '../commands/dead.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { type CommonOptions, requireLimit } from '../options.ts'
 import { notice, print, printJson, terminalWidth } from '../output.ts'
+import { collectPages } from '../pages.ts'
 import { withSystem } from '../system.ts'
 import { formatDead, formatDeadLetter } from '../views/dead.ts'
 
@@ -11,7 +11,14 @@ const PAGE = 100
 
 export async function listDead(options: DeadListOptions): Promise<ExitCode> {
   const limit = requireLimit(options.limit)
-  const page = await withSystem(options, ({ executor }) => collect(executor, options.cursor, limit))
+  const page = await withSystem(options, async ({ executor }): Promise<DeadListReply> => {
+    const ask = async (limit: number, from: string | null) => {
+      const { dead, cursor } = await executor.deadLetters.list({ limit, cursor: from })
+      return { items: dead, cursor }
+    }
+    const { items, cursor } = await collectPages(ask, { from: options.cursor, limit, pageSize: PAGE })
+    return { dead: items, cursor }
+  })
   if (options.json) {
     printJson(page)
     return EXIT.done
@@ -20,23 +27,6 @@ export async function listDead(options: DeadListOptions): Promise<ExitCode> {
   else notice('no task is a dead letter')
   if (page.cursor !== null) notice(`there are more: --cursor ${page.cursor} goes on`)
   return EXIT.done
-}
-
-async function collect(
-  { deadLetters }: DistributedTaskExecutor,
-  from: string | undefined,
-  limit: number,
-): Promise<DeadListReply> {
-  const all: DeadListReply = { dead: [], cursor: from ?? null }
-  do {
-    const { dead, cursor } = await deadLetters.list({
-      limit: Math.min(PAGE, limit - all.dead.length),
-      cursor: all.cursor,
-    })
-    all.dead.push(...dead)
-    all.cursor = cursor
-  } while (all.cursor !== null && all.dead.length < limit)
-  return all
 }
 
 export async function showDead(taskId: string, options: CommonOptions): Promise<ExitCode> {
