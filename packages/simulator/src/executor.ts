@@ -106,6 +106,7 @@ export class Executor {
         adopted: log,
         freed: (run) => this.#runLog.freed(run),
         cancel: (pool, taskId) => {
+          if (!variant.ignoresLease && !this.#lease.mayAct) return
           oracle.abandoned(pool, taskId)
           this.#adapter.cancel(pool, taskId)
           if (variant.freesEarly) process.after(FREED_EARLY_MS, () => this.#engine.idle(pool))
@@ -164,6 +165,7 @@ export class Executor {
     this.#intake.reset()
     this.#review.reconnected()
     if (this.#tenure === null) this.#runLog.doubt()
+    else this.#runLog.doubtOwn()
     this.#follow()
   }
 

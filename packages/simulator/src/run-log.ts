@@ -12,6 +12,7 @@ interface Told {
   all: boolean
   began: Line[]
   freed: string[]
+  doubtful: string[]
 }
 
 interface Written {
@@ -31,7 +32,7 @@ export class RunLog {
   readonly #wiring: Wiring
   /** Our own, while we dispatch; the dispatcher's, as we hear it, while we stand by. */
   readonly #runs = new Map<string, Line>()
-  /** Of those, runs whose pool is another process by now. */
+  /** Runs whose answer may have been missed: their pool is another process by now, or the connection was cut meanwhile. */
   readonly #doubtful = new Set<string>()
   /** A predecessor's, until all that it had in flight has come in. */
   readonly #recalled = new Map<string, Line>()
@@ -41,6 +42,10 @@ export class RunLog {
   #freed: string[] = []
   #following: string | null = null
   #dirty = false
+  /** Those that stand by are to be told anew. */
+  #owesAll = false
+  /** What others still say is of the past. */
+  #dispatches = false
 
   constructor(wiring: Wiring) {
     this.#wiring = wiring
@@ -62,6 +67,7 @@ export class RunLog {
   /** What a predecessor had in flight has come in: runs that no task asked for are nobody's. */
   recovered(): void {
     this.#freed.push(...this.#recalled.keys())
+    for (const key of [...this.#recalled.keys(), ...this.#doubtfulBefore.keys()]) this.#doubtful.delete(key)
     this.#recalled.clear()
     this.#doubtfulBefore.clear()
   }
@@ -69,23 +75,38 @@ export class RunLog {
   freed({ entry, attempt }: Run): void {
     const key = keyOf(entry.task.task_id, attempt)
     if (!this.#runs.delete(key)) return
+    this.#doubtful.delete(key)
     this.#freed.push(key)
     this.#dirty = true
   }
 
   tell(): void {
+    if (this.#owesAll) this.tellAll()
     if (this.#began.length === 0 && this.#freed.length === 0) return
-    const told: Told = { executor: this.#wiring.id, all: false, began: this.#began, freed: this.#freed }
+    const told: Told = {
+      executor: this.#wiring.id,
+      all: false,
+      began: this.#began,
+      freed: this.#freed,
+      doubtful: [],
+    }
     this.#wiring.connection.publish('runs', told)
     this.#began = []
     this.#freed = []
   }
 
   tellAll(): void {
+    this.#owesAll = false
     this.#began = []
     this.#freed = []
     const began = [...this.#recalled.values(), ...this.#runs.values()]
-    const told: Told = { executor: this.#wiring.id, all: true, began, freed: [] }
+    const told: Told = {
+      executor: this.#wiring.id,
+      all: true,
+      began,
+      freed: [],
+      doubtful: [...this.#doubtful],
+    }
     this.#wiring.connection.publish('runs', told)
   }
 
@@ -112,8 +133,8 @@ export class RunLog {
 
   // While we stand by
 
-  #hear({ executor, all, began, freed }: Told): void {
-    if (executor === this.#wiring.id) return
+  #hear({ executor, all, began, freed, doubtful }: Told): void {
+    if (executor === this.#wiring.id || this.#dispatches) return
     if (all) {
       this.#follow(executor)
       this.#clear()
@@ -124,6 +145,13 @@ export class RunLog {
       this.#runs.delete(key)
       this.#doubtful.delete(key)
     }
+    for (const key of doubtful) this.#doubtful.add(key)
+  }
+
+  /** Our connection was cut: until it is looked into, whoever takes over must not take our word for what runs. */
+  doubtOwn(): void {
+    for (const key of [...this.#recalled.keys(), ...this.#runs.keys()]) this.#doubtful.add(key)
+    this.#owesAll = true
   }
 
   /** Another process has that pool's name: its predecessor's runs may never be answered. */
@@ -195,9 +223,13 @@ export class RunLog {
         adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: !this.#doubtful.has(key) })
     const followed = this.#following === null ? [] : [...this.#runs]
     oracle.tookOver(id, this.#following, (taskId, attempt) => known.has(keyOf(taskId, attempt)))
+    const doubtful = [...this.#doubtful]
     this.reset()
     for (const [key, line] of followed) this.#recalled.set(key, line)
     for (const line of runs) this.#doubtfulBefore.set(keyOf(line[0], line[2]), line)
+    this.#dispatches = true
+    for (const key of doubtful) this.#doubtful.add(key)
+    for (const key of this.#doubtfulBefore.keys()) if (!this.#recalled.has(key)) this.#doubtful.add(key)
     return true
   }
 
@@ -207,5 +239,7 @@ export class RunLog {
     this.#freed = []
     this.#follow(null)
     this.#dirty = false
+    this.#owesAll = false
+    this.#dispatches = false
   }
 }

@@ -106,7 +106,10 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
         if (!adapter.canTell(run.pool.descriptor)) runLog.began(run)
       },
       freed: (run) => runLog.freed(run),
-      cancel: (pool, taskId, reason) => adapter.cancel(pool, taskId, reason),
+      // What another dispatches by now is not ours to stop.
+      cancel: (pool, taskId, reason) => {
+        if (lease.mayAct) adapter.cancel(pool, taskId, reason)
+      },
       append: (batch, results) => storage.append(batch, results),
       close: (batch) => void dead.acknowledge(batch.handle),
       park: (batch, tasks, key, wakeAt) => parked.park(batch, tasks, key, wakeAt),
@@ -236,6 +239,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   every(TICK_MS, () => {
     if (!mayAct()) return
     engine.tick()
+    runLog.tell()
     if (owed) schedule()
     tenure?.nudge()
   })
@@ -259,6 +263,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     intake.reset()
     review.reconnected()
     if (tenure === null) runLog.doubt()
+    else runLog.doubtOwn()
   }).catch(() => {})
   // Runs first when disposed: what runs may end or is handed over, what waits goes to another executor.
   owned.defer(async () => {

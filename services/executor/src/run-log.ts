@@ -35,7 +35,7 @@ export class RunLog implements Disposable {
   readonly #stops = new DisposableStack()
   /** Our own, while we dispatch; the dispatcher's, as we hear it, while we stand by. */
   readonly #runs = new Map<string, Line>()
-  /** Of those, runs whose pool is another process by now. */
+  /** Runs whose answer may have been missed: their pool is another process by now, or the connection was cut meanwhile. */
   readonly #doubtful = new Set<string>()
   /** A predecessor's, until all that it had in flight has come in: whoever takes over from us meanwhile has to know them. */
   readonly #recalled = new Map<string, Line>()
@@ -46,6 +46,10 @@ export class RunLog implements Disposable {
   /** Whom we follow; null where something may have been missed. */
   #following: string | null = null
   #dirty = false
+  /** Those that stand by are to be told anew. */
+  #owesAll = false
+  /** What others still say is of the past. */
+  #dispatches = false
 
   private constructor(
     nc: NatsConnection,
@@ -92,6 +96,7 @@ export class RunLog implements Disposable {
   /** What a predecessor had in flight has come in: runs that no task asked for are nobody's. */
   recovered(): void {
     this.#freed.push(...this.#recalled.keys())
+    for (const key of [...this.#recalled.keys(), ...this.#doubtfulBefore.keys()]) this.#doubtful.delete(key)
     this.#recalled.clear()
     this.#doubtfulBefore.clear()
   }
@@ -99,6 +104,7 @@ export class RunLog implements Disposable {
   freed({ entry, attempt }: Run): void {
     const key = keyOf(entry.task.task_id, attempt)
     if (!this.#runs.delete(key)) return
+    this.#doubtful.delete(key)
     this.#freed.push(key)
     this.#dirty = true
   }
@@ -108,6 +114,7 @@ export class RunLog implements Disposable {
    * Call it before the runs are sent: the server keeps the order.
    */
   tell(): void {
+    if (this.#owesAll) this.tellAll()
     if (this.#began.length === 0 && this.#freed.length === 0) return
     if (!this.#nc.isClosed())
       this.#nc.publish(
@@ -120,10 +127,14 @@ export class RunLog implements Disposable {
 
   /** All of it, for an executor that has just begun to stand by. */
   tellAll(): void {
+    this.#owesAll = false
     this.#began = []
     this.#freed = []
     const began = [...this.#recalled.values(), ...this.#runs.values()].slice(-MAX_RUNS)
-    this.#nc.publish(INTERNAL.runs, JSON.stringify({ executor: this.#id, all: true, began, freed: [] }))
+    this.#nc.publish(
+      INTERNAL.runs,
+      JSON.stringify({ executor: this.#id, all: true, began, freed: [], doubtful: [...this.#doubtful] }),
+    )
   }
 
   /** Once a second. */
@@ -151,8 +162,8 @@ export class RunLog implements Disposable {
     } catch {
       return
     }
-    if (!isJsonObject(message) || message['executor'] === this.#id) return
-    const { executor, all, began, freed } = message
+    if (!isJsonObject(message) || message['executor'] === this.#id || this.#dispatches) return
+    const { executor, all, began, freed, doubtful } = message
     if (typeof executor !== 'string' || !Array.isArray(began) || !Array.isArray(freed)) return
     if (all === true) {
       this.#following = executor
@@ -164,10 +175,17 @@ export class RunLog implements Disposable {
       this.#runs.delete(key)
       this.#doubtful.delete(key)
     }
+    if (Array.isArray(doubtful)) for (const key of doubtful as string[]) this.#doubtful.add(key)
   }
 
   get following(): string | null {
     return this.#following
+  }
+
+  /** Our connection was cut: until it is looked into, whoever takes over must not take our word for what runs. */
+  doubtOwn(): void {
+    for (const key of [...this.#recalled.keys(), ...this.#runs.keys()]) this.#doubtful.add(key)
+    this.#owesAll = true
   }
 
   /** Another process has that pool's name: its predecessor's runs may never be answered. */
@@ -212,9 +230,13 @@ export class RunLog implements Disposable {
       for (const [key, [taskId, pool, attempt, startedAt, timeout]] of this.#runs)
         adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: !this.#doubtful.has(key) })
     const followed = this.#following === null ? [] : [...this.#runs]
+    const doubtful = [...this.#doubtful]
     this.reset()
     for (const [key, line] of followed) this.#recalled.set(key, line)
     for (const line of written.runs) this.#doubtfulBefore.set(keyOf(line[0], line[2]), line)
+    this.#dispatches = true
+    for (const key of doubtful) this.#doubtful.add(key)
+    for (const key of this.#doubtfulBefore.keys()) if (!this.#recalled.has(key)) this.#doubtful.add(key)
   }
 
   /** We dispatch from now on, or no longer. */
@@ -224,6 +246,8 @@ export class RunLog implements Disposable {
     this.#freed = []
     this.#following = null
     this.#dirty = false
+    this.#owesAll = false
+    this.#dispatches = false
   }
 
   /** @throws Error where it cannot be read now: without it what runs would be begun a second time */
