@@ -6,10 +6,15 @@ import type { Entry, Run } from './records.ts'
 /** What a pool said of a run; `invalid` is an answer that is no result. */
 export type Answer = { kind: 'answer'; answer: PoolAnswer } | { kind: 'invalid'; problem: string }
 
+/** Of a pool that is told to stop a task: it says when it has, it is asked and may never say, or it cannot be asked. */
+export type Cancellation = 'acknowledged' | 'requested' | 'unsupported'
+
 export interface Ending {
   status: TerminalStatus
   reason?: ErrorCode
   error?: string
+  /** Of a task that ran when it was cancelled. */
+  cancellation?: Cancellation | null
 }
 
 /** A result without a pool's answer: timeouts, cancellations, losses. */
@@ -26,7 +31,7 @@ export function endedWithout(
     output: null,
     error: ending.error ?? null,
     duration: run ? Math.max(0, now - run.startedAt) / 1000 : 0,
-    metadata: metadataOf(entry, ending.reason, null),
+    metadata: metadataOf(entry, ending.reason, ending.cancellation ? { cancel: ending.cancellation } : null),
   }
 }
 

@@ -1,0 +1,1 @@
+export { HttpAdapter } from './adapter.ts'

@@ -1,0 +1,44 @@
+// Where a pool behind HTTP is, and which headers are sent there.
+
+/** By a URL: endpoints that begin with it, on the same origin, get these headers. */
+export type HeadersByUrl = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+export interface Target {
+  /** Without credentials and without a slash at its end. */
+  readonly base: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const withoutSlash = (path: string): string => path.replace(/\/+$/, '')
+
+/** Whether an endpoint belongs to adapters of plain HTTP: `…/mcp` is an MCP server. */
+export function isHttpEndpoint(endpoint: string | null | undefined): boolean {
+  const url = URL.parse(endpoint ?? '')
+  return (
+    url !== null &&
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    !/\/mcp$/.test(withoutSlash(url.pathname))
+  )
+}
+
+/**
+ * Headers go by address and not by the name of a pool: whoever registers a pool could else have them sent to any address.
+ * Of several URLs that fit the longest counts.
+ */
+export function targetOf(endpoint: string, configured: HeadersByUrl): Target {
+  const url = new URL(endpoint)
+  const path = withoutSlash(url.pathname)
+  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  const headers: Record<string, string> = {}
+  if (credentials !== ':') headers['authorization'] = `Basic ${Buffer.from(credentials).toString('base64')}`
+  const fitting = Object.keys(configured)
+    .filter((prefix) => {
+      const wanted = new URL(prefix)
+      const start = withoutSlash(wanted.pathname)
+      return wanted.origin === url.origin && (path === start || path.startsWith(`${start}/`))
+    })
+    .sort((a, b) => new URL(b).pathname.length - new URL(a).pathname.length)
+  for (const [name, value] of Object.entries(configured[fitting[0] ?? ''] ?? {}))
+    headers[name.toLowerCase()] = value
+  return { base: url.origin + path, headers }
+}
