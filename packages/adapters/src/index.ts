@@ -1,4 +1,4 @@
 export type { PoolAdapter, Traits } from './adapter.ts'
 export { Adapters } from './adapters.ts'
-export { HttpAdapter } from './http/index.ts'
+export { type HeadersByUrl, HttpAdapter, headersFor } from './http/index.ts'
 export { NatsAdapter } from './nats.ts'

@@ -37,9 +37,13 @@ const headersByUrl = z.preprocess(
       return v
     }
   },
-  z.record(z.url({ protocol: /^https?$/ }), z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/), z.string()), {
-    error: 'must be {"<URL>": {"<header>": "<value>"}}',
-  }),
+  z.record(
+    z.url({ protocol: /^https?$/ }),
+    z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/), z.string().regex(/^[\t -~]*$/)),
+    {
+      error: 'must be {"<URL>": {"<header>": "<value>"}}',
+    },
+  ),
 )
 const address = z.union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
 /** Two copies are no majority when one is lost, and more than three make every write slower for little. */

@@ -1,1 +1,2 @@
 export { HttpAdapter } from './adapter.ts'
+export { type HeadersByUrl, headersFor } from './target.ts'

@@ -9,6 +9,13 @@ export interface Target {
   readonly headers: Readonly<Record<string, string>>
 }
 
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
 const withoutSlash = (path: string): string => path.replace(/\/+$/, '')
 
 /** Whether an endpoint belongs to adapters of plain HTTP: `…/mcp` is an MCP server. */
@@ -21,24 +28,31 @@ export function isHttpEndpoint(endpoint: string | null | undefined): boolean {
   )
 }
 
+/** Where to send requests, and what with: see {@link headersFor}. */
+export function targetOf(endpoint: string, configured: HeadersByUrl): Target {
+  const url = new URL(endpoint)
+  return { base: url.origin + withoutSlash(url.pathname), headers: headersFor(endpoint, configured) }
+}
+
 /**
+ * The headers of an endpoint, names in lower case: its own credentials, and what is configured for its address.
  * Headers go by address and not by the name of a pool: whoever registers a pool could else have them sent to any address.
  * Of several URLs that fit the longest counts.
  */
-export function targetOf(endpoint: string, configured: HeadersByUrl): Target {
+export function headersFor(endpoint: string, configured: HeadersByUrl): Record<string, string> {
   const url = new URL(endpoint)
   const path = withoutSlash(url.pathname)
-  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  const credentials = `${decoded(url.username)}:${decoded(url.password)}`
   const headers: Record<string, string> = {}
   if (credentials !== ':') headers['authorization'] = `Basic ${Buffer.from(credentials).toString('base64')}`
-  const fitting = Object.keys(configured)
+  const [longest] = Object.keys(configured)
     .filter((prefix) => {
       const wanted = new URL(prefix)
       const start = withoutSlash(wanted.pathname)
       return wanted.origin === url.origin && (path === start || path.startsWith(`${start}/`))
     })
     .sort((a, b) => new URL(b).pathname.length - new URL(a).pathname.length)
-  for (const [name, value] of Object.entries(configured[fitting[0] ?? ''] ?? {}))
+  for (const [name, value] of Object.entries(configured[longest ?? ''] ?? {}))
     headers[name.toLowerCase()] = value
-  return { base: url.origin + path, headers }
+  return headers
 }
