@@ -106,6 +106,26 @@ test('what fails in one is tried again in another, and the way is told', async (
   })
 })
 
+test('a kind of pool that no task can be sent to gets none, and explain says so', async () => {
+  const capability = unique('cap')
+  const name = unique('kube')
+  await stranger().ask('pool.register', {
+    name,
+    pool_type: 'kubernetes',
+    endpoint: 'http://127.0.0.1:1',
+    capabilities: [capability],
+  })
+  const task = { task_type: 'test', payload: {}, required_capabilities: [capability] }
+  const candidate = await until(async () =>
+    (await stranger().explain(task)).candidates.find(({ pool }) => pool === name),
+  )
+  expect(candidate).toMatchObject({ verdict: 'unavailable', reason: expect.stringContaining('kind') })
+  await using pool = await http(capability, { mode: 'sync' })
+  expect(await stranger().run(task)).toMatchObject({ pool_name: pool.poolName, metadata: { attempts: 1 } })
+  const { candidates } = await stranger().explain(task)
+  expect(candidates[0]).toMatchObject({ pool: pool.poolName, cancel: 'acknowledged' })
+})
+
 test('a refusal is no attempt', async () => {
   let times = 0
   await using pool = await http(unique('cap'), {

@@ -107,7 +107,6 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
         adapter.adopt(run)
       },
       freed: (run) => runLog.freed(run),
-      cancellation: (pool) => adapter.traits(pool.descriptor).cancel,
       cancel: (pool, taskId, reason) => adapter.cancel(pool, taskId, reason),
       append: (batch, results) => storage.append(batch, results),
       close: (batch) => void dead.acknowledge(batch.handle),
@@ -146,7 +145,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     else void review.replaced(pool)
   }
   owned.use(
-    await followPools(nc, poolListener(engine, draining, log, replaced), (subject) =>
+    await followPools(nc, poolListener(engine, adapter, draining, log, replaced), (subject) =>
       log.warn({ subject }, 'not readable, ignored'),
     ),
   )

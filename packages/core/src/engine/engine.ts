@@ -20,7 +20,7 @@ import type { PoolState, PoolTable } from '../routing/index.ts'
 import { Adoption, isAnswered, type Known, type KnownRun, type Past } from './adoption.ts'
 import { Counters } from './counters.ts'
 import { LaneScheduler, laneIndex } from './lanes.ts'
-import { type Answer, type Cancellation, type Ending, endedWith, endedWithout } from './outcome.ts'
+import { type Answer, type Ending, endedWith, endedWithout } from './outcome.ts'
 import { Parking } from './parking.ts'
 import type { Batch, Entry, Run, Submission } from './records.ts'
 import { Suspensions } from './suspensions.ts'
@@ -44,8 +44,6 @@ export interface EnginePorts<Handle> {
   dispatch(run: Run): void
   /** A run of an earlier owner is ours now. */
   adopted?(run: Run): void
-  /** What becomes of that; `requested` if left out. */
-  cancellation?(pool: PoolState): Cancellation
   /** Tells the pool to stop a task if it can. */
   cancel(pool: string, taskId: string, reason: string): void
   /**
@@ -875,7 +873,7 @@ export class TaskEngine<Handle> {
     if (mine) {
       if (entry.state === 'waiting') entry.queuedMs += Math.max(0, this.#options.now() - entry.waitingSince)
       const { run } = entry
-      const cancellation = run && (this.#ports.cancellation?.(run.pool) ?? 'requested')
+      const cancellation = run?.pool.cancel
       if (run) {
         this.#abandon(run, reason ?? 'cancelled')
         entry.attempts++

@@ -1,6 +1,6 @@
 export type { KnownRun, Past } from './adoption.ts'
 export * from './engine.ts'
 export { addHistograms } from './histogram.ts'
-export type { Answer, Cancellation } from './outcome.ts'
+export type { Answer } from './outcome.ts'
 export type { Batch, Entry, Run, Submission } from './records.ts'
 export { type Timed, TimerWheel } from './timers.ts'

@@ -1,20 +1,18 @@
 // From what happened to the result that is stored.
 import type { DistributedTaskResult, ErrorCode, PoolAnswer, TerminalStatus } from '@poolmesh/types'
+import type { Cancellation } from '../routing/index.ts'
 import { isoTime } from '../time.ts'
 import type { Entry, Run } from './records.ts'
 
 /** What a pool said of a run; `invalid` is an answer that is no result. */
 export type Answer = { kind: 'answer'; answer: PoolAnswer } | { kind: 'invalid'; problem: string }
 
-/** Of a pool that is told to stop a task: it says when it has, it is asked and may never say, or it cannot be asked. */
-export type Cancellation = 'acknowledged' | 'requested' | 'unsupported'
-
 export interface Ending {
   status: TerminalStatus
   reason?: ErrorCode
   error?: string
   /** Of a task that ran when it was cancelled. */
-  cancellation?: Cancellation | null
+  cancellation?: Cancellation | undefined
 }
 
 /** A result without a pool's answer: timeouts, cancellations, losses. */

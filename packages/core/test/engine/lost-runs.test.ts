@@ -21,23 +21,25 @@ function running(pools: string[]) {
   const state = { now: 1_000_000, sent: [] as Run[], told: [] as string[], results: [] as object[] }
   const table = new PoolTable()
   for (const name of pools)
-    table.upsert({
-      name,
-      pool_type: 'mahavishnu',
-      capabilities: [],
-      max_workers: 1,
-      current_workers: 0,
-      queue_size: 0,
-      health_status: 'healthy',
-      region: null,
-      metadata: {},
-    })
+    table.upsert(
+      {
+        name,
+        pool_type: 'mahavishnu',
+        capabilities: [],
+        max_workers: 1,
+        current_workers: 0,
+        queue_size: 0,
+        health_status: 'healthy',
+        region: null,
+        metadata: {},
+      },
+      { cancel: 'acknowledged' },
+    )
   const engine = new TaskEngine<null>(
     table,
     {
       dispatch: (run) => void state.sent.push(run),
       cancel: (pool) => void state.told.push(pool),
-      cancellation: () => 'acknowledged',
       append: (_batch, results) => state.results.push(...results),
       close: () => {},
       park: () => {},
@@ -129,4 +131,23 @@ test('of a task that is cancelled while it runs the result says what that does t
   void engine.cancel('t', undefined)
   engine.flush()
   expect(results).toMatchObject([{ status: 'cancelled', metadata: { cancel: 'acknowledged' } }])
+})
+
+test('a pool of a kind that no task can be sent to gets none, and explain says so', () => {
+  const { engine, table, sent } = running(['a', 'b'])
+  const { name, descriptor } = last(sent).pool
+  const other = name === 'a' ? 'b' : 'a'
+  table.upsert({ ...descriptor, name: other }, { served: false })
+  engine.lost(name, 't', 1)
+  engine.pump()
+  expect(sent).toHaveLength(1)
+  const { candidates } = table.explain(
+    { capabilities: [], pool: other },
+    { strategy: 'least_loaded', region: null, affinityKey: 'test', preferred: [], avoid: null },
+  )
+  expect(candidates[0]).toMatchObject({
+    pool: other,
+    verdict: 'unavailable',
+    reason: expect.stringContaining('kind'),
+  })
 })
