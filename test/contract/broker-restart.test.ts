@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '@nats-io/transport-node'
 import { freePort, type NatsServer, startNatsServer } from '@poolmesh/bus'
-import { type RunningProcess, run, until } from '@poolmesh/testkit'
+import { HttpPool, type RunningProcess, run, until } from '@poolmesh/testkit'
 import { definePool } from '@poolmesh/worker'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { completed, Stranger, unique } from './harness.ts'
@@ -78,4 +78,46 @@ test('what ran when the server was killed is answered again or run again, and en
   expect(new Set(plain.ids()).size).toBe(3)
   await worker.stop()
   await nc.close()
+})
+
+test('runs in an HTTP pool are neither lost nor begun again, whether they end while the server is away or later', async () => {
+  const away = Promise.withResolvers<void>()
+  const later = Promise.withResolvers<void>()
+  await using pool = await HttpPool.start({
+    mode: 'async',
+    handler: async ({ task }) => {
+      await (task.payload['later'] ? later.promise : away.promise)
+      return { by: 'http' }
+    },
+  })
+  // What it runs is tried again once the executor looks for lost answers.
+  let deaf = false
+  await using plain = await stranger.own({
+    maxWorkers: 2,
+    handler: (work) => (deaf ? completed(work, {}) : undefined),
+  })
+  const name = unique('http')
+  await stranger.ask('pool.register', {
+    name,
+    pool_type: 'mahavishnu',
+    endpoint: pool.endpoint,
+    capabilities: [name],
+  })
+  await stranger.fitting({ required_capabilities: [name] }, [name])
+  const submit = (payload: object) =>
+    stranger.submit({ timeout: 300, required_capabilities: [name], payload })
+  const ids = await Promise.all([submit({}), submit({}), submit({ later: true }), submit({ later: true })])
+  await stranger.submit({ timeout: 300, ...plain.task })
+  await until(() => pool.running === 4 && plain.received.length === 1)
+  await server.stop('SIGKILL')
+  deaf = true
+  const asked = pool.asked.length
+  away.resolve()
+  await until(() => ids.every((id) => pool.asked.slice(asked).includes(id)), 'all to be asked for')
+  await startServer()
+  await until(() => plain.received.length === 2, 'the executor to look for lost answers')
+  later.resolve()
+  for (const id of ids)
+    expect(await stranger.resultFrom(id)).toMatchObject({ status: 'completed', output: { by: 'http' } })
+  expect(pool.received.map(({ task }) => task.task_id).sort()).toEqual([...ids].sort())
 })

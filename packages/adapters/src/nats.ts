@@ -25,7 +25,7 @@ import {
   runningSubject,
   workSubject,
 } from '@poolmesh/types'
-import type { KnownRuns, PoolAdapter, RunEvents } from './adapter.ts'
+import type { KnownRuns, PoolAdapter, RunEvents, Traits } from './adapter.ts'
 
 const MAX_RUNS = 200
 const MAX_BYTES = 256 * 1024
@@ -214,9 +214,18 @@ export class NatsAdapter implements PoolAdapter {
     }
   }
 
-  canTell(pool: PoolDescriptor): boolean {
-    return takesArrays(pool)
+  serves({ pool_type }: PoolDescriptor): boolean {
+    return pool_type === 'nats'
   }
+
+  traits(pool: PoolDescriptor): Traits {
+    return takesArrays(pool)
+      ? { cancel: 'acknowledged', output: true, adoption: 'listed' }
+      : { cancel: 'requested', output: true, adoption: 'none' }
+  }
+
+  /** Its answer comes to whoever dispatches. */
+  adopt(): void {}
 
   async running(pools: readonly PoolDescriptor[], timeoutMs: number): Promise<Map<string, KnownRuns>> {
     const found = new Map<string, KnownRuns>()

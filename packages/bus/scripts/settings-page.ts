@@ -13,6 +13,7 @@ function allowed(schema: z.ZodType): string {
     const kind = json.type === 'integer' ? 'whole number' : 'number'
     return `${kind}, ${json.minimum}–${json.maximum}`
   }
+  if (json.type === 'object') return 'headers by URL'
   if (json.type === 'array') return 'URLs with commas between'
   if (json.format === 'uri') return 'http(s) URL'
   return json.pattern ? '`always`, or a duration such as `500ms`, `1s`, `2m`' : 'text'
@@ -20,7 +21,8 @@ function allowed(schema: z.ZodType): string {
 
 function rows(table: Table, prefix: string): string {
   const lines = Object.entries(table).map(([key, setting]) => {
-    const value = Array.isArray(setting.default) ? setting.default.join(',') : setting.default
+    const value =
+      typeof setting.default === 'object' ? Object.values(setting.default ?? {}).join(',') : setting.default
     const shown = value === undefined || value === '' ? 'none' : `\`${value}\``
     return `| \`${prefix}${key.toUpperCase()}\` | \`${key}\` | ${shown} | ${allowed(setting.schema)} | ${setting.meaning} |`
   })

@@ -27,6 +27,24 @@ const urls = z.preprocess(
       : v,
   z.array(z.url({ protocol: /^https?$/ })),
 )
+/** A secret is in there: what is wrong with it is said without its value. */
+const headersByUrl = z.preprocess(
+  (v) => {
+    if (typeof v !== 'string') return v
+    try {
+      return JSON.parse(v) as unknown
+    } catch {
+      return v
+    }
+  },
+  z.record(
+    z.url({ protocol: /^https?$/ }),
+    z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/), z.string().regex(/^[\t -~]*$/)),
+    {
+      error: 'must be {"<URL>": {"<header>": "<value>"}}',
+    },
+  ),
+)
 const address = z.union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
 /** Two copies are no majority when one is lost, and more than three make every write slower for little. */
 const copies = number.pipe(z.literal([1, 3], { error: 'must be 1 or 3' }))
@@ -128,6 +146,11 @@ export const OWN_SETTINGS = {
     urls,
     [],
     'addresses, with commas between, that are asked for pools',
+  ),
+  http_headers: setting<Record<string, Record<string, string>>>(
+    headersByUrl,
+    {},
+    'headers, such as `authorization`, for HTTP pools whose endpoint begins with a URL: `{"<URL>": {"<header>": "<value>"}}`, in the environment as JSON',
   ),
   check_interval: setting<number>(range(0.05, 3_600), 30, 'seconds between two health checks of a pool'),
   check_timeout: setting<number>(range(0.02, 600), 10, 'seconds that a pool has to answer a health check'),

@@ -109,6 +109,24 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
     ],
     bad: ['a.example', 'http://a.example,nonsense'],
   },
+  POOLMESH_HTTP_HEADERS: {
+    good: [
+      ['{}', {}],
+      [
+        '{"https://a.example/x":{"Authorization":"Bearer s3cret"}}',
+        { 'https://a.example/x': { Authorization: 'Bearer s3cret' } },
+      ],
+    ],
+    bad: [
+      '',
+      's3cret',
+      '[]',
+      '{"a.example":{"authorization":"s3cret"}}',
+      '{"http://a.example":"s3cret"}',
+      '{"http://a.example":{"a b":"s3cret"}}',
+      '{"http://a.example":{"a":"s3cret\\r\\nb: c"}}',
+    ],
+  },
 }
 const FLAGS = ['MAHAVISHNU_POOLS__ENABLED', 'MAHAVISHNU_POOLS__MEMORY_AGGREGATION_ENABLED', 'POOLMESH_DEMO']
 
@@ -266,6 +284,11 @@ test('a file that is named has to exist, the usual one need not', () => {
 test('NATS_URL is taken as it is, and an empty one as none', () => {
   expect(loadSettings({ NATS_URL: ' nats://other:4222 ' }, NO_FILE).natsUrl).toBe('nats://other:4222')
   expect(loadSettings({ NATS_URL: '' }, NO_FILE).natsUrl).toBeNull()
+})
+
+test('what is wrong with a secret is said without it', () => {
+  for (const value of OTHERS['POOLMESH_HTTP_HEADERS']?.bad ?? [])
+    expect(JSON.stringify(refused({ POOLMESH_HTTP_HEADERS: value }))).not.toContain('s3cret')
 })
 
 test('the example file shows every key with its default', () => {

@@ -1,4 +1,5 @@
 export * from './cluster.ts'
+export * from './http-pool.ts'
 export * from './places.ts'
 export * from './processes.ts'
 export * from './server.ts'

@@ -35,6 +35,12 @@ export const candidateSchema = z.looseObject({
   verdict: z.enum(['chosen', 'fits', 'full', 'unavailable', 'unfit']),
   reason: z.string(),
   score: z.number().nullable(),
+  cancel: z
+    .enum(['acknowledged', 'requested', 'unsupported'])
+    .optional()
+    .describe(
+      'Of a task that is cancelled while it runs: the pool says when it has stopped, is asked and may never say, or cannot be asked.',
+    ),
 })
 export const explainReplySchema = z.looseObject({
   task_id: z.string().nullable(),

@@ -2,7 +2,7 @@
 // check what is submitted, and stand by to take over (docs/decisions/0005-one-dispatcher.md).
 import { jetstreamManager } from '@nats-io/jetstream'
 import { nuid } from '@nats-io/transport-node'
-import { NatsAdapter } from '@poolmesh/adapters'
+import { Adapters, HttpAdapter, NatsAdapter } from '@poolmesh/adapters'
 import {
   ClaimCheck,
   followPools,
@@ -14,7 +14,7 @@ import {
   StoredTasks,
   type TaskMessage,
 } from '@poolmesh/bus'
-import { Lease, PoolTable, TaskEngine } from '@poolmesh/core'
+import { Lease, PoolTable, type Run, TaskEngine } from '@poolmesh/core'
 import { BUCKETS, INTERNAL, laneOf, type PriorityLane, SUBJECTS } from '@poolmesh/types'
 import { DeadLetters } from './dead-letters.ts'
 import { DeadQuestions } from './dead-questions.ts'
@@ -99,11 +99,12 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     table,
     {
       dispatch: (run) => {
-        if (!adapter.canTell(run.pool.descriptor)) runLog.began(run)
+        remember(run)
         adapter.add(run)
       },
       adopted: (run) => {
-        if (!adapter.canTell(run.pool.descriptor)) runLog.began(run)
+        remember(run)
+        adapter.adopt(run)
       },
       freed: (run) => runLog.freed(run),
       // What another dispatches by now is not ours to stop.
@@ -124,7 +125,20 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       random: Math.random,
     },
   )
-  const adapter = owned.use(new NatsAdapter(nc, engine, claims, log))
+  const adapter = owned.use(
+    new Adapters(
+      [
+        new NatsAdapter(nc, engine, claims, log),
+        new HttpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, log }),
+      ],
+      engine,
+      (name) => table.get(name)?.descriptor,
+    ),
+  )
+  /** What a pool does not list itself. */
+  const remember = (run: Run): void => {
+    if (adapter.traits(run.pool.descriptor).adoption !== 'listed') runLog.began(run)
+  }
   owned.defer(() => storage.stop())
   owned.defer(() => parked.stop())
   const draining: DrainingPools = new Map()
@@ -134,7 +148,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     else void review.replaced(pool)
   }
   owned.use(
-    await followPools(nc, poolListener(engine, draining, log, replaced), (subject) =>
+    await followPools(nc, poolListener(engine, adapter, draining, log, replaced), (subject) =>
       log.warn({ subject }, 'not readable, ignored'),
     ),
   )

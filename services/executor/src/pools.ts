@@ -1,4 +1,5 @@
 // Brings what is known of pools into the routing table: registrations, health, heartbeats.
+import type { PoolAdapter } from '@poolmesh/adapters'
 import type { PoolListener, StoredHealth, StoredPool } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
 import { isJsonObject } from '@poolmesh/types'
@@ -23,6 +24,7 @@ function isReplaced(before: StoredPool | undefined, pool: StoredPool): boolean {
 /** @param replaced another process has the pool's name now */
 export function poolListener(
   engine: TaskEngine<Held>,
+  adapter: Pick<PoolAdapter, 'serves' | 'traits'>,
   draining: DrainingPools,
   log: Logger,
   replaced: (pool: StoredPool) => void,
@@ -49,7 +51,11 @@ export function poolListener(
       registrations.set(pool.name, pool)
       if (pool.draining) draining.set(pool.name, pool.registered_at)
       else draining.delete(pool.name)
-      table.upsert(pool, { draining: pool.draining === true })
+      table.upsert(pool, {
+        draining: pool.draining === true,
+        served: adapter.serves(pool),
+        cancel: adapter.traits(pool).cancel,
+      })
       engine.suspensions.clear(pool.name)
       apply(pool.name)
       if (isReplaced(before, pool)) replaced(pool)

@@ -51,7 +51,10 @@ export class Review implements Disposable {
     const { engine, adapter, mayAct, log } = this.#parts
     const before = Date.now()
     if (!mayAct() || !engine.table.get(pool.name)?.running) return
-    const told = adapter.canTell(pool) ? (await adapter.running([pool], ASK_MS)).get(pool.name) : null
+    const told =
+      adapter.traits(pool).adoption === 'listed'
+        ? (await adapter.running([pool], ASK_MS)).get(pool.name)
+        : null
     // A pool that does not answer will be noticed by its heartbeats.
     if (told === undefined || !mayAct()) return
     const runs = told && new Set(told.map((run) => `${run.taskId}/${run.attempt}`))
@@ -70,7 +73,8 @@ export class Review implements Disposable {
       [...told].map(([pool, all]) => [pool, new Set(all.map((run) => `${run.taskId}/${run.attempt}`))]),
     )
     const running = engine.running
-    engine.review(before, runs, ({ descriptor }) => adapter.canTell(descriptor))
+    // What is asked for by its id does not come over the connection that was cut.
+    engine.review(before, runs, ({ descriptor }) => adapter.traits(descriptor).adoption !== 'none')
     const again = running - engine.running
     if (again > 0) log.warn({ tasks: again }, 'answers may be lost with the connection, trying these again')
   }

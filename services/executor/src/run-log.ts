@@ -220,15 +220,22 @@ export class RunLog implements Disposable {
   /**
    * Tells the engine what is known of its predecessor's runs. What was followed as it happened goes on; of what is only
    * written down the answers may have been missed, so it is tried again while its slot stays taken.
+   * @param canAsk whether a pool says what became of a run, so that no answer can be missed
    */
-  async recall({ adoption }: TaskEngine<Held>): Promise<void> {
+  async recall({ adoption }: TaskEngine<Held>, canAsk: (pool: string) => boolean): Promise<void> {
     const written = await this.#read()
     for (const [taskId, pool, attempt, startedAt, timeout] of written.runs)
-      adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: false })
+      adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: canAsk(pool) })
     for (const [taskId, past] of written.pasts) adoption.past(taskId, past)
     if (this.#following !== null)
       for (const [key, [taskId, pool, attempt, startedAt, timeout]] of this.#runs)
-        adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: !this.#doubtful.has(key) })
+        adoption.run(taskId, {
+          pool,
+          attempt,
+          startedAt,
+          timeout,
+          certain: canAsk(pool) || !this.#doubtful.has(key),
+        })
     const followed = this.#following === null ? [] : [...this.#runs]
     const doubtful = [...this.#doubtful]
     this.reset()

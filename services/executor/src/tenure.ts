@@ -2,7 +2,7 @@
 // predecessor had begun, and only then sends anything.
 import type { JetStreamManager } from '@nats-io/jetstream'
 import { nuid } from '@nats-io/transport-node'
-import type { NatsAdapter } from '@poolmesh/adapters'
+import type { PoolAdapter } from '@poolmesh/adapters'
 import { type TaskMessage, takeOverLanes } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
 import type { PriorityLane } from '@poolmesh/types'
@@ -19,7 +19,7 @@ const RECOVER_MS = 3_000
 
 export interface TenureParts extends Omit<TakeUpOptions, 'lanes' | 'onRecovered'> {
   jsm: JetStreamManager
-  adapter: NatsAdapter
+  adapter: PoolAdapter
   parked: ParkedTasks
   runLog: RunLog
   log: Logger
@@ -47,7 +47,10 @@ export class Tenure implements AsyncDisposable {
       const [lanes, running] = await Promise.all([
         takeOverLanes(jsm, parts.publisher, nuid.next().slice(-12)),
         adapter.running(pools, POOLS_MS),
-        runLog.recall(engine),
+        runLog.recall(engine, (name) => {
+          const pool = engine.table.get(name)
+          return pool !== undefined && adapter.traits(pool.descriptor).adoption === 'by_id'
+        }),
         parked.recall((task) => {
           const signature = engine.waiting.signature(task.required_capabilities, task.pool ?? null)
           engine.parking.known(signature.key, signature.requirements)

@@ -11,7 +11,7 @@ function reviewing() {
   const engine = { table: { busy: () => [] }, running: 0, review: (at: number) => state.looked.push(at) }
   const parts = {
     engine,
-    adapter: { running: async () => new Map(), canTell: () => false },
+    adapter: { running: async () => new Map(), traits: () => ({ adoption: 'none' }) },
     mayAct: () => state.may,
     term: () => state.term,
     log: silentLogger(),

@@ -1,4 +1,5 @@
 // Pools behind HTTP: a GET beside the endpoint. Adapters that know more of a kind of pool replace it by their own probe.
+import { type HeadersByUrl, headersFor } from '@poolmesh/adapters'
 import { HealthStatus } from '@poolmesh/types'
 import type { Finding, HealthProbe, ProbeTarget } from './probe.ts'
 
@@ -6,26 +7,25 @@ import type { Finding, HealthProbe, ProbeTarget } from './probe.ts'
 const MAX_BODY_BYTES = 64 * 1024
 
 /** `<endpoint>/health`, where an endpoint `…/mcp` is the MCP door of the server at `…`. */
-function probeUrl(endpoint: string, path: string): { url: string; authorization: string | null } {
+function probeUrl(endpoint: string, path: string): string {
   const url = new URL(endpoint)
   url.pathname = url.pathname.replace(/\/+$/, '').replace(/\/mcp$/, '') + path
   url.search = ''
   url.hash = ''
-  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
   url.username = ''
   url.password = ''
-  return {
-    url: url.href,
-    authorization: credentials === ':' ? null : `Basic ${Buffer.from(credentials).toString('base64')}`,
-  }
+  return url.href
 }
 
 export class HttpProbe implements HealthProbe {
   readonly #path: string
   readonly #closing: AbortSignal
 
-  /** @param path added to the endpoint @param closing ends all requests */
-  constructor(path: string, closing: AbortSignal) {
+  readonly #headers: HeadersByUrl
+
+  /** @param path added to the endpoint @param closing ends all requests @param headers for pools that want some */
+  constructor(path: string, closing: AbortSignal, headers: HeadersByUrl = {}) {
+    this.#headers = headers
     this.#path = path
     this.#closing = closing
   }
@@ -34,10 +34,13 @@ export class HttpProbe implements HealthProbe {
     const startedAt = performance.now()
     const timeout = AbortSignal.timeout(timeoutMs)
     try {
-      const { url, authorization } = probeUrl(endpoint ?? '', this.#path)
+      const url = probeUrl(endpoint ?? '', this.#path)
+      const headers = headersFor(endpoint ?? '', this.#headers)
       const response = await fetch(url, {
         signal: AbortSignal.any([timeout, this.#closing]),
-        headers: { accept: 'application/json', ...(authorization ? { authorization } : {}) },
+        headers: { accept: 'application/json', ...headers },
+        // A secret is for that address only.
+        redirect: Object.keys(headers).length > 0 ? 'manual' : 'follow',
       })
       const body = await readBody(response)
       if (!response.ok)

@@ -47,7 +47,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     stallMs: Math.max(5 * tickMs, Math.min(1_000, heartbeat_interval * 400)),
     now: performance.now(),
   })
-  const http = new HttpProbe('/health', closing.signal)
+  const http = new HttpProbe('/health', closing.signal, settings.poolmesh.http_headers)
   const monitor = new HealthMonitor({
     settings: settings.poolmesh,
     probes: {

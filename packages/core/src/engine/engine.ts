@@ -535,7 +535,8 @@ export class TaskEngine<Handle> {
       entry.attempts++
       this.#end(entry, endedWith(entry, run, said, undefined, now))
     } else if (said.status === 'failed') {
-      if (said.metadata?.['reason'] === 'POOL_REFUSED') this.#refused(entry, run)
+      if (said.metadata?.['reason'] === 'POOL_REFUSED')
+        this.#refused(entry, run, said.metadata['retry_after_ms'])
       else this.#failed(entry, run, 'HANDLER_ERROR', said.error ?? 'the pool gave no reason', said, now)
     } else {
       entry.attempts++
@@ -568,10 +569,13 @@ export class TaskEngine<Handle> {
     else this.#end(entry, { status: 'failed', reason, error }, run)
   }
 
-  /** The pool would not take it: no attempt, and no more for that pool for a moment. */
-  #refused(entry: Entry, run: Run): void {
+  /**
+   * The pool would not take it: no attempt, and no more for that pool for a moment.
+   * @param retryAfterMs what the pool asks for at least
+   */
+  #refused(entry: Entry, run: Run, retryAfterMs: unknown): void {
     this.counters.refusals++
-    this.suspensions.suspend(run.pool.name)
+    this.suspensions.suspend(run.pool.name, retryAfterMs)
     this.#notBegun(entry, run, 'POOL_REFUSED')
   }
 
@@ -584,6 +588,21 @@ export class TaskEngine<Handle> {
     this.suspensions.suspend(run.pool.name)
     this.#ports.report(run.pool.name, 'gone')
     this.#notBegun(run.entry, run, 'POOL_GONE')
+  }
+
+  /**
+   * The task was begun there, or may have been, and no answer can come any more: it goes on elsewhere, and that is no attempt.
+   * The slot stays taken until the pool says that it has stopped.
+   */
+  lost(pool: string, taskId: string, attempt: number): void {
+    const run = this.#tasks.get(taskId)?.run
+    if (!run || run.attempt !== attempt || run.pool.name !== pool) return
+    const { entry } = run
+    this.#abandon(run, 'POOL_LOST')
+    this.suspensions.suspend(pool)
+    this.table.failed(entry.preferences.affinityKey, pool)
+    this.#lose(entry, pool, run)
+    if (entry.state !== 'settled') this.#waitAgain(entry)
   }
 
   /** The task was never begun there: it has been waiting all the time. */
@@ -854,12 +873,13 @@ export class TaskEngine<Handle> {
     if (mine) {
       if (entry.state === 'waiting') entry.queuedMs += Math.max(0, this.#options.now() - entry.waitingSince)
       const { run } = entry
+      const cancellation = run?.pool.cancel
       if (run) {
         this.#abandon(run, reason ?? 'cancelled')
         entry.attempts++
       }
       const error = reason ? `cancelled: ${reason}` : 'cancelled'
-      this.#end(entry, { status: 'cancelled', reason: 'CANCELLED', error }, run)
+      this.#end(entry, { status: 'cancelled', reason: 'CANCELLED', error, cancellation }, run)
     }
     return new Promise((resolve) => {
       const listeners = this.#onStored.get(taskId) ?? []

@@ -1,5 +1,6 @@
 // From what happened to the result that is stored.
 import type { DistributedTaskResult, ErrorCode, PoolAnswer, TerminalStatus } from '@poolmesh/types'
+import type { Cancellation } from '../routing/index.ts'
 import { isoTime } from '../time.ts'
 import type { Entry, Run } from './records.ts'
 
@@ -10,6 +11,8 @@ export interface Ending {
   status: TerminalStatus
   reason?: ErrorCode
   error?: string
+  /** Of a task that ran when it was cancelled. */
+  cancellation?: Cancellation | undefined
 }
 
 /** A result without a pool's answer: timeouts, cancellations, losses. */
@@ -26,7 +29,7 @@ export function endedWithout(
     output: null,
     error: ending.error ?? null,
     duration: run ? Math.max(0, now - run.startedAt) / 1000 : 0,
-    metadata: metadataOf(entry, ending.reason, null),
+    metadata: metadataOf(entry, ending.reason, ending.cancellation ? { cancel: ending.cancellation } : null),
   }
 }
 

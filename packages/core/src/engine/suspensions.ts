@@ -6,6 +6,7 @@ import type { Timed, TimerWheel } from './timers.ts'
 
 const FIRST_MS = 100
 const MAX_MS = 5_000
+const MAX_ASKED_MS = 3_600_000
 
 interface Suspension extends Timed {
   readonly kind: 'suspension'
@@ -26,7 +27,8 @@ export class Suspensions {
     this.#now = now
   }
 
-  suspend(pool: string): void {
+  /** @param atLeastMs what the pool itself asks for; an hour at most, and what is no number is left out */
+  suspend(pool: string, atLeastMs?: unknown): void {
     const suspension = this.#byPool.get(pool) ?? {
       kind: 'suspension',
       pool,
@@ -37,7 +39,9 @@ export class Suspensions {
     this.#byPool.set(pool, suspension)
     if (suspension.active) return
     suspension.active = true
-    this.#wheel.set(suspension, this.#now() + Math.min(MAX_MS, FIRST_MS * 2 ** suspension.times++))
+    const own = Math.min(MAX_MS, FIRST_MS * 2 ** suspension.times++)
+    const asked = typeof atLeastMs === 'number' && atLeastMs > 0 ? Math.min(atLeastMs, MAX_ASKED_MS) : 0
+    this.#wheel.set(suspension, this.#now() + Math.max(own, asked))
     this.#table.setSuspended(pool, true)
   }
 

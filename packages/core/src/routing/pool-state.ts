@@ -1,5 +1,8 @@
-import type { HealthStatus, PoolDescriptor } from '@poolmesh/types'
+import type { Candidate, HealthStatus, PoolDescriptor } from '@poolmesh/types'
 import type { CapabilityGroup } from './capability-group.ts'
+
+/** Of a task that is cancelled while it runs: its pool says when it has stopped, is asked only, or cannot be asked. */
+export type Cancellation = NonNullable<Candidate['cancel']>
 
 /** How near a pool is to being chosen: the first thing that every strategy compares. */
 export const Rank = {
@@ -7,7 +10,7 @@ export const Rank = {
   DEGRADED: 1,
   /** It would do, but has no free slot now, or is suspended. */
   BUSY: 2,
-  /** Unavailable, draining or no longer registered. */
+  /** Unavailable, draining, of a kind that no task can be sent to, or no longer registered. */
   OUT: 3,
 } as const
 export type Rank = (typeof Rank)[keyof typeof Rank]
@@ -18,6 +21,10 @@ export class Pool {
   descriptor: PoolDescriptor
   health: HealthStatus
   draining = false
+  /** Whether tasks can be sent to pools of its kind. */
+  served = true
+  /** What becomes of a cancel there; undefined: not known. */
+  cancel: Cancellation | undefined
   suspended = false
   /** Tasks of ours that hold a slot. */
   running = 0
@@ -57,7 +64,7 @@ export class Pool {
 export type PoolState = Readonly<Pool>
 
 export function rankOf(pool: PoolState): Rank {
-  if (pool.group === null || pool.draining || pool.health === 'unavailable') return Rank.OUT
+  if (pool.group === null || pool.draining || !pool.served || pool.health === 'unavailable') return Rank.OUT
   if (pool.suspended || pool.running + pool.foreign >= pool.descriptor.max_workers) return Rank.BUSY
   return pool.health === 'healthy' ? Rank.HEALTHY : Rank.DEGRADED
 }

@@ -1,9 +1,19 @@
 import type { HealthStatus, PoolDescriptor } from '@poolmesh/types'
 import { AffinityTable } from './affinity.ts'
 import { type Explanation, explain } from './explain.ts'
-import { Pool, type PoolState, Rank, rankOf } from './pool-state.ts'
+import { type Cancellation, Pool, type PoolState, Rank, rankOf } from './pool-state.ts'
 import { covers, type Preferences, type Requirements } from './requirements.ts'
 import { Router } from './router.ts'
+
+/** What is known of a pool beside its descriptor. */
+interface PoolFacts {
+  draining?: boolean
+  /** Where more is known of it than the descriptor says. */
+  health?: HealthStatus
+  /** Whether tasks can be sent to pools of its kind; true if left out. */
+  served?: boolean
+  cancel?: Cancellation
+}
 
 export interface PoolTableOptions {
   /** Views kept for requirements (and their regions, preferred capabilities, rounds) in use; default 256. */
@@ -71,9 +81,8 @@ export class PoolTable {
 
   /**
    * A registration, new or again; what runs there goes on to count.
-   * @param state `health` where more is known of it than the descriptor says
    */
-  upsert(descriptor: PoolDescriptor, state: { draining?: boolean; health?: HealthStatus } = {}): PoolState {
+  upsert(descriptor: PoolDescriptor, state: PoolFacts = {}): PoolState {
     const { name } = descriptor
     let pool = this.#pools.get(name)
     if (!pool) {
@@ -82,6 +91,8 @@ export class PoolTable {
     }
     pool.descriptor = this.#router.place(pool, descriptor).shared(descriptor)
     pool.draining = state.draining ?? false
+    pool.served = state.served ?? true
+    pool.cancel = state.cancel
     pool.queueSize = descriptor.queue_size
     pool.foreign = Math.max(0, descriptor.current_workers - pool.running)
     this.#setHealth(pool, state.health ?? descriptor.health_status)

@@ -1,0 +1,2 @@
+export { HttpAdapter } from './adapter.ts'
+export { type HeadersByUrl, headersFor } from './target.ts'
