@@ -1,5 +1,5 @@
 // Reading what the streams have: results by task, submissions by id. Direct gets, no consumer.
-import type { DirectStreamAPI, JetStreamManager, StoredMsg } from '@nats-io/jetstream'
+import type { DirectStreamAPI, StoredMsg } from '@nats-io/jetstream'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { createInbox, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node'
 import {
@@ -30,10 +30,6 @@ export interface StoredSubmission {
   at: string
 }
 
-/** How often a copy that is behind is asked again, and after how long: longer it is not behind unless it is cut off. */
-const BEHIND_TRIES = 20
-const BEHIND_MS = 50
-
 const NOTHING: StoredResults = { results: [], lastSequence: 0, at: null }
 const asList = (value: unknown): DistributedTaskResult[] =>
   (Array.isArray(value) ? value : [value]) as DistributedTaskResult[]
@@ -48,17 +44,15 @@ const unreadable = (cause: unknown): PoolmeshError =>
 export class StoredTasks implements Disposable {
   readonly #nc: NatsConnection
   readonly #direct: DirectStreamAPI
-  readonly #streams: JetStreamManager['streams']
   readonly #inbox = `${createInbox()}.`
   readonly #subscription: Subscription
   readonly #waiting = new Map<string, { done: (exists: boolean | null) => void; deadline: number }>()
   readonly #timer: NodeJS.Timeout
   #next = 0
 
-  private constructor(nc: NatsConnection, jsm: JetStreamManager) {
+  private constructor(nc: NatsConnection, direct: DirectStreamAPI) {
     this.#nc = nc
-    this.#direct = jsm.direct
-    this.#streams = jsm.streams
+    this.#direct = direct
     this.#subscription = nc.subscribe(`${this.#inbox}*`, {
       callback: (error, message) => {
         if (error) return
@@ -77,7 +71,8 @@ export class StoredTasks implements Disposable {
   }
 
   static async open(nc: NatsConnection): Promise<StoredTasks> {
-    return new StoredTasks(nc, await jetstreamManager(nc))
+    const jsm = await jetstreamManager(nc)
+    return new StoredTasks(nc, jsm.direct)
   }
 
   #settle(token: string, exists: boolean | null): void {
@@ -93,46 +88,23 @@ export class StoredTasks implements Disposable {
     this.#nc.publish(`$JS.API.DIRECT.GET.${STREAMS.results}.${subject}`, '', { reply: this.#inbox + token })
   }
 
-  /**
-   * All that is stored under one subject of RESULTS.
-   *
-   * In a cluster each read may be answered by another copy of the stream, and one of them may be behind. To take what it
-   * does not have yet for missing would let a second result pass the compare-and-set, so it is read again.
-   * @param newest asks the copy that leads, which is never behind and takes longer
-   * @throws PoolmeshError UNAVAILABLE
-   */
-  async under(subject: string, newest = false): Promise<StoredResults> {
-    for (let tries = 1; ; tries++) {
-      const found = await this.#readUnder(subject, newest)
-      if (found) return found
-      if (tries === BEHIND_TRIES) throw unreadable(new Error('a copy of the results is behind the others'))
-      await new Promise((resolve) => setTimeout(resolve, BEHIND_MS))
-    }
-  }
-
-  /** @returns null where not all of it could be read */
-  async #readUnder(subject: string, newest: boolean): Promise<StoredResults | null> {
-    const last = await this.#get(STREAMS.results, { last_by_subj: subject }, newest)
+  /** All that is stored under one subject of RESULTS. */
+  async under(subject: string): Promise<StoredResults> {
+    const last = await this.#last(STREAMS.results, subject)
     if (!last) return NOTHING
     const results: DistributedTaskResult[] = []
     let sequence = 1
     while (sequence <= last.seq) {
-      const message = await this.#get(STREAMS.results, { seq: sequence, next_by_subj: subject }, newest)
-      if (!message) return null
+      const message = await this.#direct.getMessage(STREAMS.results, { seq: sequence, next_by_subj: subject })
+      if (!message) break
       results.push(...asList(message.json()))
       sequence = message.seq + 1
     }
     return { results, lastSequence: last.seq, at: last.time.toISOString() }
   }
 
-  /**
-   * The stored result of any task: submitted alone, in a batch, or as a branch of a fan-out.
-   * @param newest see {@link under}
-   */
-  async result(
-    taskId: string,
-    newest = false,
-  ): Promise<{ result: DistributedTaskResult; at: string } | null> {
+  /** The stored result of any task: submitted alone, in a batch, or as a branch of a fan-out. */
+  async result(taskId: string): Promise<{ result: DistributedTaskResult; at: string } | null> {
     const batch = batchOfTaskId(taskId)
     const subjects = [
       completedSubject(taskId),
@@ -140,7 +112,7 @@ export class StoredTasks implements Disposable {
       ...(batch ? [completedSubject(batch)] : []),
     ]
     for (const subject of subjects) {
-      const { results, at } = await this.under(subject, newest)
+      const { results, at } = await this.under(subject)
       const result = results.find((candidate) => candidate.task_id === taskId)
       if (result && at) return { result, at }
     }
@@ -194,13 +166,16 @@ export class StoredTasks implements Disposable {
     return null
   }
 
+  #last(stream: string, subject: string): Promise<StoredMsg | null> {
+    return this.#get(stream, { last_by_subj: subject })
+  }
+
   async #get(
     stream: string,
     query: { last_by_subj: string } | { seq: number; next_by_subj: string },
-    newest = false,
   ): Promise<StoredMsg | null> {
     try {
-      return await (newest ? this.#streams : this.#direct).getMessage(stream, query)
+      return await this.#direct.getMessage(stream, query)
     } catch (cause) {
       if (isNothing(cause)) return null
       throw unreadable(cause)

@@ -263,6 +263,7 @@ export class Executor {
     this.#stopOwn = this.#questions.answerForOwn()
     engine.recover()
     yield* this.#adapter.act()
+    const pools = variant.skipsAdoption ? [] : [...engine.table.values()].map(({ descriptor }) => descriptor)
     const found = {
       lanes: null as TakenLane[] | null,
       running: new Map<string, SaidRunning['runs']>(),
@@ -277,6 +278,9 @@ export class Executor {
         found.lanes = yield* takeOverLanes(wiring, token)
       })(),
       (function* (): Flow<void> {
+        found.running = yield* adapter.running(pools, POOLS_MS)
+      })(),
+      (function* (): Flow<void> {
         if (!variant.skipsAdoption) found.recalled = yield* runLog.recall()
       })(),
     )
@@ -284,8 +288,6 @@ export class Executor {
       this.#failed()
       return
     }
-    const pools = variant.skipsAdoption ? [] : [...engine.table.values()].map(({ descriptor }) => descriptor)
-    found.running = yield* adapter.running(pools, POOLS_MS)
     oracle.asked(
       new Set(
         variant.skipsAdoption ? [...engine.table.values()].map(({ name }) => name) : found.running.keys(),

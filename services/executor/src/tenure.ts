@@ -43,8 +43,10 @@ export class Tenure implements AsyncDisposable {
     try {
       engine.recover()
       await adapter.act()
-      const [lanes] = await Promise.all([
+      const pools = [...engine.table.values()].map(({ descriptor }) => descriptor)
+      const [lanes, running] = await Promise.all([
         takeOverLanes(jsm, parts.publisher, nuid.next().slice(-12)),
+        adapter.running(pools, POOLS_MS),
         runLog.recall(engine, (name) => {
           const pool = engine.table.get(name)
           return pool !== undefined && adapter.traits(pool.descriptor).adoption === 'by_id'
@@ -55,9 +57,7 @@ export class Tenure implements AsyncDisposable {
           engine.waiting.release(signature)
         }),
       ])
-      // Last, since in a cluster that has just lost a server the above may take many seconds, in which pools come and go.
-      const pools = [...engine.table.values()].map(({ descriptor }) => descriptor)
-      for (const [pool, runs] of await adapter.running(pools, POOLS_MS))
+      for (const [pool, runs] of running)
         for (const { taskId, attempt, startedAt } of runs)
           engine.adoption.run(taskId, { pool, attempt, startedAt, certain: true })
       const open = lanes.reduce((sum, lane) => sum + lane.openBefore, 0)
