@@ -34,7 +34,8 @@ const NOTHING: StoredResults = { results: [], lastSequence: 0, at: null }
 const asList = (value: unknown): DistributedTaskResult[] =>
   (Array.isArray(value) ? value : [value]) as DistributedTaskResult[]
 
-const isNothing = (cause: unknown): boolean =>
+/** Whether a read failed because there is nothing of that kind. */
+export const isNothing = (cause: unknown): boolean =>
   /no message|no results|not found/i.test((cause as Error).message)
 const unreadable = (cause: unknown): PoolmeshError =>
   new PoolmeshError('UNAVAILABLE', `the stored tasks cannot be read now: ${(cause as Error).message}`, [], {

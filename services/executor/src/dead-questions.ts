@@ -4,6 +4,7 @@ import { type JetStreamManager, jetstreamManager, type StoredMsg } from '@nats-i
 import { headers, type NatsConnection } from '@nats-io/transport-node'
 import {
   type ClaimCheck,
+  isNothing,
   isPayloadRef,
   type Publisher,
   STREAM_FULL,
@@ -135,9 +136,6 @@ function summaryOf({ task, result, at }: DeadLetter): DeadSummary {
 /** 22 characters, as in ids that the client package makes up. */
 const retryId = (taskId: string, sequence: number): string =>
   `pm_${createHash('sha256').update(`${taskId} ${sequence}`).digest('hex').slice(0, 22)}`
-
-const isNothing = (cause: unknown): boolean =>
-  /no message|no results|not found/i.test((cause as Error).message)
 
 const ignoreNothing = (cause: unknown): void => {
   if (!isNothing(cause)) throw unreadable(cause)

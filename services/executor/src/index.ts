@@ -5,6 +5,7 @@ import { nuid } from '@nats-io/transport-node'
 import { Adapters, HttpAdapter, NatsAdapter } from '@poolmesh/adapters'
 import {
   ClaimCheck,
+  followLink,
   followPools,
   LeaseKeeper,
   Publisher,
@@ -28,7 +29,7 @@ import { Presence } from './presence.ts'
 import { Questions } from './questions.ts'
 import { Rejections } from './rejections.ts'
 import { Reports } from './reports.ts'
-import { followConnection, Review } from './review.ts'
+import { Review } from './review.ts'
 import { RunLog } from './run-log.ts'
 import { serveQuestions } from './serve.ts'
 import { ExecutorStats } from './stats.ts'
@@ -269,16 +270,19 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     for (const { handle } of engine.batches())
       if (handle.message.subject === SUBJECTS.taskSubmitted) handle.message.working()
   })
-  void followConnection(nc, () => {
-    storage.doubt()
-    // What a predecessor had in flight may be late by more than is waited for.
-    if (engine.recovering) void anew('the connection was cut while tasks were taken over, once more')
-    tenure?.reset()
-    intake.reset()
-    review.reconnected()
-    if (tenure === null) runLog.doubt()
-    else runLog.doubtOwn()
-  }).catch(() => {})
+  owned.use(
+    followLink(nc, (up) => {
+      if (!up) return
+      storage.doubt()
+      // What a predecessor had in flight may be late by more than is waited for.
+      if (engine.recovering) void anew('the connection was cut while tasks were taken over, once more')
+      tenure?.reset()
+      intake.reset()
+      review.reconnected()
+      if (tenure === null) runLog.doubt()
+      else runLog.doubtOwn()
+    }),
+  )
   // Runs first when disposed: what runs may end or is handed over, what waits goes to another executor.
   owned.defer(async () => {
     stopping = true

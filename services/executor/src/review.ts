@@ -1,6 +1,5 @@
 // Answers are not stored before the executor has them, so those that were under way when a connection was cut are gone. When
 // it is back, pools that can tell what they run are asked, and send their last answers again; what others ran is tried again.
-import type { NatsConnection } from '@nats-io/transport-node'
 import type { PoolAdapter } from '@poolmesh/adapters'
 import type { Logger } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
@@ -82,9 +81,4 @@ export class Review implements Disposable {
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearTimeout(timer)
   }
-}
-
-/** Calls back whenever the connection is there again, until it is closed. */
-export async function followConnection(nc: NatsConnection, onReconnect: () => void): Promise<void> {
-  for await (const status of nc.status()) if (status.type === 'reconnect') onReconnect()
 }
