@@ -7,6 +7,7 @@ import {
   ClaimCheck,
   followLink,
   followPools,
+  followServers,
   LeaseKeeper,
   Publisher,
   type ServiceContext,
@@ -146,7 +147,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   const review = owned.use(new Review({ engine, adapter, mayAct, term: () => tenure, log }))
   const replaced = (pool: StoredPool): void => {
     if (tenure === null) runLog.replaced(pool.name)
-    else void review.replaced(pool)
+    review.replaced(pool)
   }
   owned.use(
     await followPools(nc, poolListener(engine, adapter, draining, log, replaced), (subject) =>
@@ -188,7 +189,9 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       rejections,
       dead,
       defaultStrategy,
-      onMissing: () => void anew('the consumers of the lanes are gone, taking over again'),
+      onRecovered: () => review.recovered(),
+      onGone: () => void anew('the consumers of the lanes are gone, taking over again'),
+      wanted: () => !stopping && lease.holds,
       log,
     }
     own = answerForOwn(nc, engine, mayAct)
@@ -278,9 +281,16 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       if (engine.recovering) void anew('the connection was cut while tasks were taken over, once more')
       tenure?.reset()
       intake.reset()
-      review.reconnected()
+      review.doubt()
       if (tenure === null) runLog.doubt()
       else runLog.doubtOwn()
+    }),
+  )
+  // A plain subscriber that was connected to it may have answered into the void.
+  owned.use(
+    followServers(nc, () => {
+      review.doubt()
+      runLog.doubtOwn()
     }),
   )
   // Runs first when disposed: what runs may end or is handed over, what waits goes to another executor.

@@ -110,6 +110,9 @@ export class Questions {
       async (submission) => {
         const answer = await this.#ask<TaskStatusReply>(askedOf(ASK.status, submission), request)
         if (answer) return answer
+        // It may have ended meanwhile, and what was read may have been behind that.
+        const ended = await this.#stored.result(taskId, true)
+        if (ended) return statusOfResult(ended.result, ended.at)
         return {
           task_id: taskId,
           status: 'pending',
@@ -206,7 +209,7 @@ export class Questions {
       const submission = await this.#stored.submission(taskId)
       if (submission) return await pending(submission)
       // It may have ended between the two looks, or be on its way through the intake.
-      const late = await this.#stored.result(taskId)
+      const late = await this.#stored.result(taskId, true)
       if (late) return statusOfResult(late.result, late.at)
       // When the intake is through, a last look: it may have moved the task since the one above.
       if (!behind) throw notFound(taskId)

@@ -3,7 +3,7 @@
 
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import { headers, type NatsConnection } from '@nats-io/transport-node'
-import { type Logger, maxPayload, type Publisher } from '@poolmesh/bus'
+import { type Logger, maxPayload, type Publisher, readKey } from '@poolmesh/bus'
 import type { Past, Run, TaskEngine } from '@poolmesh/core'
 import { BUCKETS, INTERNAL, isJsonObject } from '@poolmesh/types'
 import type { Held } from './held.ts'
@@ -259,12 +259,7 @@ export class RunLog implements Disposable {
 
   /** @throws Error where it cannot be read now: without it what runs would be begun a second time */
   async #read(): Promise<Written> {
-    const message = await this.#jsm.direct
-      .getMessage(`KV_${BUCKETS.executors}`, { last_by_subj: `$KV.${BUCKETS.executors}.${KEY}` })
-      .catch((error: Error) => {
-        if (/no message|not found/i.test(error.message)) return null
-        throw error
-      })
+    const message = await readKey(this.#jsm, BUCKETS.executors, KEY)
     let body: unknown
     try {
       body = message?.json()
