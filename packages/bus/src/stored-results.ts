@@ -181,12 +181,15 @@ export class StoredTasks implements Disposable {
     return results
   }
 
-  /** The submission that has the task, pending or in flight: in a lane, or parked. */
-  async submission(taskId: string): Promise<StoredSubmission | null> {
+  /**
+   * The submission that has the task, pending or in flight: in a lane, or parked.
+   * @param newest see {@link under}
+   */
+  async submission(taskId: string, newest = false): Promise<StoredSubmission | null> {
     const batch = batchOfTaskId(taskId)
     for (const id of batch ? [taskId, batch] : [taskId])
       for (const filter of [`task.submitted.*.${id}`, `task.parked.*.*.${id}`]) {
-        const message = await this.#get(STREAMS.tasks, { seq: 1, next_by_subj: filter })
+        const message = await this.#get(STREAMS.tasks, { seq: 1, next_by_subj: filter }, newest)
         if (!message) continue
         const body: unknown = message.json()
         const has = Array.isArray(body)

@@ -191,7 +191,7 @@ export class Executor {
     if (pool.health === 'unavailable' && known !== 'unavailable') this.#engine.poolLost(name)
     if (pool.health !== 'unavailable' && known === 'unavailable') suspensions.clear(name)
     if (!before || !isNew || before.instance === pool.instance) return
-    if (this.#tenure === null) this.#runLog.replaced(name)
+    this.#runLog.replaced(name)
     this.#review.replaced(pool.descriptor)
   }
 

@@ -146,7 +146,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   const draining: DrainingPools = new Map()
   const review = owned.use(new Review({ engine, adapter, mayAct, term: () => tenure, log }))
   const replaced = (pool: StoredPool): void => {
-    if (tenure === null) runLog.replaced(pool.name)
+    runLog.replaced(pool.name)
     review.replaced(pool)
   }
   owned.use(

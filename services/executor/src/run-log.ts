@@ -99,6 +99,7 @@ export class RunLog implements Disposable {
     for (const key of [...this.#recalled.keys(), ...this.#doubtfulBefore.keys()]) this.#doubtful.delete(key)
     this.#recalled.clear()
     this.#doubtfulBefore.clear()
+    this.#owesAll = true
   }
 
   freed({ entry, attempt }: Run): void {
@@ -125,7 +126,10 @@ export class RunLog implements Disposable {
     this.#freed = []
   }
 
-  /** All of it, for an executor that has just begun to stand by. */
+  /**
+   * All of it, for an executor that has just begun to stand by. What is only recalled may have been answered to us alone,
+   * before its task has come in: we do not vouch for it.
+   */
   tellAll(): void {
     this.#owesAll = false
     this.#began = []
@@ -133,7 +137,13 @@ export class RunLog implements Disposable {
     const began = [...this.#recalled.values(), ...this.#runs.values()].slice(-MAX_RUNS)
     this.#nc.publish(
       INTERNAL.runs,
-      JSON.stringify({ executor: this.#id, all: true, began, freed: [], doubtful: [...this.#doubtful] }),
+      JSON.stringify({
+        executor: this.#id,
+        all: true,
+        began,
+        freed: [],
+        doubtful: [...this.#doubtful, ...this.#recalled.keys()],
+      }),
     )
   }
 
