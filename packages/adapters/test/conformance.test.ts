@@ -5,7 +5,7 @@ import { startTestServer } from '@poolmesh/testkit'
 import { afterAll, beforeAll } from 'vitest'
 import { conformance, type Subject } from '../conformance/index.ts'
 import { HttpAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
-import { httpPool, plainPool, workerPool } from './scripted-pools.ts'
+import { httpPool, plainPool, servedPool, workerPool } from './scripted-pools.ts'
 
 let server: Awaited<ReturnType<typeof startTestServer>>
 /** Of executors, which take turns. An adapter does not own its connection. */
@@ -25,10 +25,10 @@ const onTheBus = (pool: typeof plainPool): Omit<Subject, 'name'> => ({
   pool: async () => await pool(await server.connect('pool'), connections[0] as NatsConnection),
 })
 
-const behindHttp = (mode: 'sync' | 'async'): Omit<Subject, 'name'> => ({
+const behindHttp = (pool: Subject['pool']): Omit<Subject, 'name'> => ({
   adapter: (runs: RunEvents, log: Logger) =>
     new HttpAdapter({ runs, claims: { get: async () => null }, headers: {}, log }),
-  pool: () => httpPool(mode),
+  pool,
 })
 
 const SILENT_DEATH =
@@ -46,11 +46,17 @@ conformance({
   cannot: { lost: SILENT_DEATH, runs_once: 'a plain subscriber runs whatever it is sent' },
 })
 
-conformance({ name: 'HttpAdapter, servers that answer 202', ...behindHttp('async') })
+conformance({ name: 'HttpAdapter, servers that answer 202', ...behindHttp(() => httpPool('async')) })
 
 const FORGETFUL = 'such a server knows nothing of a task but its connection'
 conformance({
   name: 'HttpAdapter, servers that answer when the task is done',
-  ...behindHttp('sync'),
+  ...behindHttp(() => httpPool('sync')),
   cannot: { runs_once: FORGETFUL, adoption: FORGETFUL },
+})
+
+conformance({
+  name: 'HttpAdapter, pools of the worker package',
+  ...behindHttp(servedPool),
+  cannot: { nonsense: 'the worker package writes every answer itself' },
 })
