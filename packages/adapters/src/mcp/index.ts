@@ -1,0 +1,1 @@
+export { McpAdapter } from './adapter.ts'
