@@ -392,6 +392,14 @@ test('an adapter that stands by leaves what runs alone and forgets it', async ()
   expect([told.length, server_.cancelled.length, server_.count('notifications/cancelled')]).toEqual([1, 0, 0])
 })
 
+test('a run that an earlier executor sent is lost, since its answer came to nobody else', async () => {
+  const server_ = await server({ kind: 'session_buddy' })
+  const { adapter, first } = adapting()
+  adapter.adopt(runIn(server_, 'session_buddy'))
+  expect(await first()).toEqual(LOST)
+  expect(server_.requests).toEqual([])
+})
+
 test('a session that is over is ended at the server, when nothing runs in it', async () => {
   const server_ = await server({ kind: 'mahavishnu' })
   const { adapter, next } = adapting()

@@ -65,8 +65,10 @@ export class McpAdapter implements PoolAdapter {
 
   flush(): void {}
 
-  /** Nobody can be asked for it. */
-  adopt(): void {}
+  /** Its answer went to who asked for it, and nobody else can ask: it is told as lost, not before the caller has done. */
+  adopt({ pool, entry, attempt }: Run): void {
+    setImmediate(() => this.#parts.runs.lost(pool.name, entry.task.task_id, attempt))
+  }
 
   async #follow(run: Run): Promise<void> {
     const session = this.#sessions.of(serverOf(run.pool.descriptor, this.#parts.headers))
