@@ -38,7 +38,7 @@ export class McpAdapter implements PoolAdapter {
 
   /** Servers are asked to stop, and do not say whether they do. An answer comes to who asked for it and to nobody else. */
   traits({ pool_type }: PoolDescriptor): Traits {
-    return { cancel: 'requested', output: pool_type !== 'session_buddy', adoption: 'none' }
+    return { cancel: 'requested', output: pool_type !== 'session_buddy', adoption: 'none', direct: true }
   }
 
   /** What is heard are answers to what it asked itself, so there is nothing to begin with. */
