@@ -189,7 +189,7 @@ test('what a tool throws is told apart from an error of the protocol', async () 
     }),
   )
   expect(server_.calls.map(({ tool }) => tool)).toEqual(['worker_execute'])
-  const refusing = await server({ kind: 'session_buddy', fault: () => 'rpc_error' })
+  const refusing = await faulty('rpc_error')
   expect(await next(runIn(refusing, 'session_buddy', { task: { task_id: 't-2' } }))).toMatchObject(
     answered({
       status: 'failed',
@@ -274,6 +274,7 @@ test('a cancelled run is told to the server, and nothing more is told of it', as
   await until(() => server_.cancelled.length === 1)
   expect(server_.cancelled[0]?.tool).toBe('execute_on_pool')
   expect(server_.count('notifications/cancelled')).toBe(1)
+  await until(() => server_.openCalls === 0)
   expect(told).toEqual([])
 })
 
@@ -304,6 +305,12 @@ test('a server that died between two tasks did not begin the second', async () =
   expect(await next(runIn({ endpoint }, 'session_buddy'))).toEqual(GONE)
 })
 
+test('a server that cannot say what tools it has did not begin the task', async () => {
+  const fault = (tool: string) => (tool === 'tools/list' ? 'reset' : null)
+  const { next } = adapting()
+  expect(await next(runIn(await server({ kind: 'session_buddy', fault }), 'session_buddy'))).toEqual(GONE)
+})
+
 for (const json of [false, true])
   test(`a run whose server dies in the middle of it is lost (${json ? 'JSON' : 'streams'})`, async () => {
     const server_ = await server({ kind: 'session_buddy', json, handler: () => new Promise(() => {}) })
@@ -320,8 +327,12 @@ test('an answer that can be asked for again survives a cut connection', async ()
   const { adapter, told, first } = adapting()
   adapter.add(runIn(server_, 'mahavishnu'))
   await until(() => server_.running === 1)
-  server_.cutCalls()
-  await until(() => server_.requests.some(({ headers }) => headers['last-event-id'] !== undefined))
+  await server_.cutCalls()
+  const resumed = () =>
+    server_.requests.filter(({ headers }) => headers['last-event-id'] !== undefined).length
+  await until(() => resumed() === 1)
+  server_.cutResumed()
+  await until(() => resumed() === 2)
   expect(told).toEqual([])
   gate.resolve('late')
   expect(await first()).toMatchObject(answered({ status: 'completed', output: { output: 'late' } }))
@@ -333,11 +344,14 @@ test('a run whose server dies is lost also where its answer could have been aske
   const { adapter, first } = adapting()
   adapter.add(runIn(server_, 'mahavishnu'))
   await until(() => server_.running === 1)
+  await server_.cutCalls()
+  await until(() => server_.requests.some(({ headers }) => headers['last-event-id'] !== undefined))
   await server_.kill()
   expect(await first()).toEqual(LOST)
 })
 
-const faulty = (fault: McpFault) => server({ kind: 'session_buddy', fault: () => fault })
+const faulty = (fault: McpFault) =>
+  server({ kind: 'session_buddy', fault: (tool) => (tool === 'tools/list' ? null : fault) })
 
 test.for<McpFault>(['reset', 'reset_mid_stream', 'end_mid_stream'])(
   '%s: it may have begun, and is lost',
@@ -432,6 +446,13 @@ test('headers go to the addresses that they are for, with every request, and are
   )
   expect(other.requests.every(({ headers }) => headers.authorization === undefined)).toBe(true)
   expect(JSON.stringify(told)).not.toContain('secret')
+})
+
+test('credentials in an endpoint are sent as a header', async () => {
+  const server_ = await server({ kind: 'session_buddy' })
+  const { next } = adapting()
+  await next(runIn({ endpoint: server_.endpoint.replace('//', '//me:pass@') }, 'session_buddy'))
+  expect(server_.requests[0]?.headers.authorization).toBe(`Basic ${btoa('me:pass')}`)
 })
 
 test('it serves Session-Buddy, and mahavishnu at …/mcp', () => {

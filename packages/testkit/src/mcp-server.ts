@@ -33,7 +33,7 @@ export type McpFault =
 export interface McpServerOptions {
   kind: McpKind
   handler?: McpHandler
-  /** Asked for each call of a tool; null: it runs it. */
+  /** Asked for each call of a tool, and for `tools/list`; null: it does what it is asked. */
   fault?: (tool: string, args: Json) => McpFault | null
   /** Answers come as JSON and not as a stream. */
   json?: boolean
@@ -64,8 +64,10 @@ export class McpTestServer implements AsyncDisposable {
   readonly #http: Server
   readonly #sessions = new Map<string, Session>()
   readonly #specs: Map<string, ToolSpec>
-  /** Responses of calls that are not over. */
-  readonly #open = new Set<ServerResponse>()
+  /** Responses of calls that are not over, and when something of them was written. */
+  readonly #open = new Map<ServerResponse, Promise<void>>()
+
+  readonly #resumed = new Set<ServerResponse>()
 
   private constructor(options: McpServerOptions) {
     this.#options = options
@@ -92,6 +94,11 @@ export class McpTestServer implements AsyncDisposable {
     return this.#sessions.size
   }
 
+  /** Calls whose connection is open. */
+  get openCalls(): number {
+    return this.#open.size
+  }
+
   count(rpc: string): number {
     return this.requests.filter((request) => request.rpc === rpc).length
   }
@@ -111,15 +118,22 @@ export class McpTestServer implements AsyncDisposable {
     const session = id === undefined ? undefined : this.#sessions.get(id)
     if (id !== undefined && !session)
       return reply(response, this.#options.forgottenStatus ?? 404, { error: 'Session not found' })
+    if (request.headers['last-event-id'] !== undefined) this.#resumed.add(response)
     if (body?.['method'] === 'tools/call') {
-      this.#open.add(response)
+      this.#open.set(response, begun(response))
       response.once('close', () => this.#open.delete(response))
-      const { name, arguments: args } = body['params'] as { name: string; arguments: Json }
-      const fault = this.#options.fault?.(name, args) ?? null
-      if (fault) return this.#misbehave(fault, response, body['id'])
     }
+    const fault = body && this.#faultOf(body)
+    if (fault) return this.#misbehave(fault, response, body['id'])
     const { transport } = session ?? (await this.#begin())
     await transport.handleRequest(request, response, body ?? undefined)
+  }
+
+  #faultOf({ method, params }: Json): McpFault | null {
+    if (method === 'tools/list') return this.#options.fault?.('tools/list', {}) ?? null
+    if (method !== 'tools/call') return null
+    const { name, arguments: args } = params as { name: string; arguments: Json }
+    return this.#options.fault?.(name, args) ?? null
   }
 
   async #begin(): Promise<Session> {
@@ -218,9 +232,18 @@ export class McpTestServer implements AsyncDisposable {
     }
   }
 
-  /** Cuts the connections of the calls in hand; they go on. */
-  cutCalls(): void {
-    for (const response of this.#open) response.socket?.resetAndDestroy()
+  /** Cuts the connections of the calls in hand once their streams have begun to be sent; the calls go on. */
+  async cutCalls(): Promise<void> {
+    for (const [response, started] of this.#open) {
+      await started
+      response.socket?.destroySoon()
+    }
+  }
+
+  /** Cuts the connections on which the rest of an answer was asked for. */
+  cutResumed(): void {
+    for (const response of this.#resumed) response.socket?.resetAndDestroy()
+    this.#resumed.clear()
   }
 
   /** As a process that is killed: all connections are cut, nobody listens, nothing is known any more. */
@@ -275,6 +298,17 @@ async function bodyOf(request: IncomingMessage): Promise<Json | null> {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
   return chunks.length === 0 ? null : (JSON.parse(Buffer.concat(chunks).toString()) as Json)
+}
+
+/** Resolves when a part of its body is written. */
+async function begun(response: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const write = response.write.bind(response)
+  response.write = ((...args: Parameters<typeof write>) => {
+    resolve()
+    return write(...args)
+  }) as typeof response.write
+  await promise
 }
 
 function reply(response: ServerResponse, status: number, body: Json): void {

@@ -120,8 +120,8 @@ export class Connection {
 
   async call(tool: string, args: Record<string, unknown>, options: CallOptions): Promise<ToolResult> {
     const call = new Call(true)
-    const onresumptiontoken = (): void => {
-      call.resumable = true
+    const onresumptiontoken = (token: string): void => {
+      call.lastEvent = token
     }
     const timeout = options.timeoutMs + AFTER_MS
     try {

@@ -26,8 +26,8 @@ export class Call {
   readonly failed: Promise<never>
   /** Ends its connection. */
   readonly cut = new AbortController()
-  /** The server can be asked for the rest of its response. */
-  resumable = false
+  /** The last event that came, of servers that can be asked for what came after it. */
+  lastEvent: string | null = null
   answered = false
   over = false
   readonly #fail: (fault: McpFault) => void
@@ -47,7 +47,7 @@ export class Call {
 
   async ended(fault: McpFault): Promise<void> {
     for (let n = 0; n < PARSER_TURNS; n++) await turn()
-    if (!this.answered && (!this.resumable || fault.kind === 'malformed')) this.fail(fault)
+    if (!this.answered && (this.lastEvent === null || fault.kind === 'malformed')) this.fail(fault)
   }
 
   resumed(fault: McpFault | null): void {
@@ -81,8 +81,7 @@ export class Wires {
       const { method = 'GET' } = init
       if (method === 'POST') return await this.#post(url, init, call)
       if (method !== 'GET') return (await this.#send(this.#short, url, init, null)).response(null)
-      const resumes = call?.resumable && new Headers(init.headers).has('last-event-id')
-      if (call && resumes) return await this.#resume(url, init, call)
+      if (call && call.lastEvent !== null) return await this.#resume(url, init, call, call.lastEvent)
       try {
         return (await this.#send(this.#notes, url, init, null)).response(onSilence)
       } catch (error) {
@@ -98,10 +97,13 @@ export class Wires {
     return sent.response(call && sent.status !== 202 ? (fault) => void call.ended(fault ?? over()) : null)
   }
 
-  async #resume(url: string | URL, init: RequestInit, call: Call): Promise<Response> {
+  async #resume(url: string | URL, init: RequestInit, call: Call, lastEvent: string): Promise<Response> {
     if (call.over) throw new McpFault('aborted', 'nobody waits for the rest')
+    // The SDK forgets it when a stream that was resumed is cut before its first event.
+    const headers = new Headers(init.headers)
+    headers.set('last-event-id', lastEvent)
     try {
-      const sent = await this.#send(this.#work, url, init, call)
+      const sent = await this.#send(this.#work, url, { ...init, headers }, call)
       call.resumed(null)
       return sent.response((fault) => void call.ended(fault ?? over()))
     } catch (error) {
