@@ -22,6 +22,8 @@ export interface Traits {
    * its task's id, or it tells of none and only who sent them knows.
    */
   adoption: 'listed' | 'by_id' | 'none'
+  /** Its answers come over a connection of the adapter's own: none is missed while the one to the bus is cut. */
+  direct?: boolean
 }
 
 /** How tasks reach the pools of a kind. Nothing answers at once: what happens to a run is told by {@link RunEvents}. */

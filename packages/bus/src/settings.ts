@@ -150,7 +150,7 @@ export const OWN_SETTINGS = {
   http_headers: setting<Record<string, Record<string, string>>>(
     headersByUrl,
     {},
-    'headers, such as `authorization`, for HTTP pools whose endpoint begins with a URL: `{"<URL>": {"<header>": "<value>"}}`, in the environment as JSON',
+    'headers, such as `authorization`, for HTTP and MCP pools whose endpoint begins with a URL: `{"<URL>": {"<header>": "<value>"}}`, in the environment as JSON',
   ),
   check_interval: setting<number>(range(0.05, 3_600), 30, 'seconds between two health checks of a pool'),
   check_timeout: setting<number>(range(0.02, 600), 10, 'seconds that a pool has to answer a health check'),

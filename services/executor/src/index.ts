@@ -2,7 +2,7 @@
 // check what is submitted, and stand by to take over (docs/decisions/0005-one-dispatcher.md).
 import { jetstreamManager } from '@nats-io/jetstream'
 import { nuid } from '@nats-io/transport-node'
-import { Adapters, HttpAdapter, NatsAdapter } from '@poolmesh/adapters'
+import { Adapters, HttpAdapter, McpAdapter, NatsAdapter } from '@poolmesh/adapters'
 import {
   ClaimCheck,
   followLink,
@@ -132,6 +132,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       [
         new NatsAdapter(nc, engine, claims, log),
         new HttpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, log }),
+        new McpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, log }),
       ],
       engine,
       (name) => table.get(name)?.descriptor,

@@ -97,8 +97,11 @@ export class Review implements Disposable {
       [...told].map(([pool, all]) => [pool, new Set(all.map((run) => `${run.taskId}/${run.attempt}`))]),
     )
     const running = engine.running
-    // What is asked for by its id does not come over the connection that was cut.
-    engine.review(before, runs, ({ descriptor }) => adapter.traits(descriptor).adoption !== 'none')
+    // What is asked for by its id, or answers to the adapter itself, does not come over the connection that was cut.
+    engine.review(before, runs, ({ descriptor }) => {
+      const { adoption, direct } = adapter.traits(descriptor)
+      return adoption !== 'none' || direct === true
+    })
     const again = running - engine.running
     if (again > 0) log.warn({ tasks: again }, 'answers may be lost with the connection, trying these again')
   }

@@ -8,8 +8,8 @@ const MAX_RESPONSE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
 const CONNECT_MS = 5_000
 const KEEP_ALIVE_MS = 10_000
 /** A pool that answers when the task is done keeps a connection for each; short questions have some of their own. */
-const WORK_CONNECTIONS = 256
-const SHORT_CONNECTIONS = 8
+export const WORK_CONNECTIONS = 256
+export const SHORT_CONNECTIONS = 8
 
 export type Exchange =
   /** `body` is undefined where it is no JSON, and `problem` says why. */
@@ -74,14 +74,14 @@ export class Connections {
 }
 
 /** The caller's signal bounds how long an answer may take. */
-const agent = (connections: number): Agent =>
+export const agent = (connections: number, maxResponseBytes = MAX_RESPONSE_BYTES): Agent =>
   new Agent({
     connections,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connect: { timeout: CONNECT_MS },
     headersTimeout: 0,
     bodyTimeout: 0,
-    maxResponseSize: MAX_RESPONSE_BYTES,
+    maxResponseSize: maxResponseBytes,
   })
 
 async function read(response: Dispatcher.ResponseData): Promise<Exchange> {
@@ -109,14 +109,16 @@ async function read(response: Dispatcher.ResponseData): Promise<Exchange> {
 }
 
 /** Seconds or a date. */
-function retryAfter(value: string | string[] | undefined): number | null {
+export function retryAfter(value: string | string[] | undefined): number | null {
   if (typeof value !== 'string' || value.trim() === '') return null
   const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now()
   return Number.isFinite(ms) ? Math.max(0, ms) : null
 }
 
 /** Texts name codes, and never an address or a header. */
-function failureOf(error: Error & { code?: string; errors?: { code?: string }[] }): Exchange {
+export function failureOf(
+  error: Error & { code?: string; errors?: { code?: string }[] },
+): Exchange & { kind: 'unreachable' | 'broken' | 'too_large' } {
   if (error instanceof errors.ResponseExceededMaxSizeError)
     return { kind: 'too_large', problem: `its answer is larger than ${MAX_RESPONSE_BYTES} bytes` }
   // Of a name with several addresses each may have failed.
