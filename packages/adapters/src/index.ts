@@ -1,4 +1,5 @@
 export type { PoolAdapter, Traits } from './adapter.ts'
 export { Adapters } from './adapters.ts'
 export { type HeadersByUrl, HttpAdapter, headersFor } from './http/index.ts'
+export { KubernetesAdapter } from './kubernetes/index.ts'
 export { NatsAdapter } from './nats.ts'
