@@ -197,7 +197,8 @@ const writtenDown = async (ids: string[]): Promise<void> =>
 
 for (const case_ of ['another takes over', 'another comes later', 'nothing was written down yet'])
   test(`the executor is killed while Jobs run, ${case_}: each is adopted, and none is started twice`, async () => {
-    const pool = await kubernetes(unique('cap'))
+    const capability = unique('cap')
+    const pool = await kubernetes(capability)
     const open = gate()
     if (case_ === 'another takes over') await executors.standBy()
     const ids = await Promise.all(
@@ -205,6 +206,8 @@ for (const case_ of ['another takes over', 'another comes later', 'nothing was w
     )
     await until(() => pool.pods().length === 5)
     if (case_ === 'another comes later') await writtenDown(ids)
+    // One that would take them as well.
+    const other = await kubernetes(capability)
     const before = cluster.started.length
     await executors.killDispatcher()
     if (case_ !== 'another takes over') await executors.start()
@@ -216,6 +219,6 @@ for (const case_ of ['another takes over', 'another comes later', 'nothing was w
         output: { got: n },
         metadata: { attempts: 1 },
       })
-    expect([cluster.started.length, pool.jobs().length]).toEqual([before, 5])
+    expect([cluster.started.length, pool.jobs().length, other.jobs()]).toEqual([before, 5, []])
     for (const id of ids) expect(stranger().resultsOf(id)).toHaveLength(1)
   })

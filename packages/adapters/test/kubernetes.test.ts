@@ -351,7 +351,11 @@ test('a container that does not heed the signal holds its slot until it is kille
 })
 
 test('the next run of a task begins when the Job of the one before is gone', async () => {
-  const server = await cluster()
+  let faults = 0
+  const unavailable = { status: 500, reason: 'InternalError', message: 'not now' }
+  const server = await cluster({
+    fault: ({ method }) => (method === 'DELETE' && faults++ < 2 ? unavailable : null),
+  })
   const { adapter, told } = adapting(server)
   adapter.add(runIn(server, SLEEP))
   await until(() => server.running === 1)
