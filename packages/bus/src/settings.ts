@@ -152,6 +152,11 @@ export const OWN_SETTINGS = {
     {},
     'headers, such as `authorization`, for HTTP and MCP pools whose endpoint begins with a URL: `{"<URL>": {"<header>": "<value>"}}`, in the environment as JSON',
   ),
+  kubeconfig: setting<string | undefined>(
+    optional(z.string().min(1)),
+    undefined,
+    'kubeconfig file for `kubernetes` pools; left out: `KUBECONFIG`, the account of the pod that it runs in, or `~/.kube/config`',
+  ),
   check_interval: setting<number>(range(0.05, 3_600), 30, 'seconds between two health checks of a pool'),
   check_timeout: setting<number>(range(0.02, 600), 10, 'seconds that a pool has to answer a health check'),
   degraded_after: setting<number>(whole(1, 1_000), 2, 'failures in a row after which a pool is degraded'),

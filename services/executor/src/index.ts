@@ -2,7 +2,7 @@
 // check what is submitted, and stand by to take over (docs/decisions/0005-one-dispatcher.md).
 import { jetstreamManager } from '@nats-io/jetstream'
 import { nuid } from '@nats-io/transport-node'
-import { Adapters, HttpAdapter, McpAdapter, NatsAdapter } from '@poolmesh/adapters'
+import { Adapters, HttpAdapter, KubernetesAdapter, McpAdapter, NatsAdapter } from '@poolmesh/adapters'
 import {
   ClaimCheck,
   followLink,
@@ -133,6 +133,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
         new NatsAdapter(nc, engine, claims, log),
         new HttpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, log }),
         new McpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, log }),
+        new KubernetesAdapter({ runs: engine, claims, kubeconfig: settings.poolmesh.kubeconfig, log }),
       ],
       engine,
       (name) => table.get(name)?.descriptor,
