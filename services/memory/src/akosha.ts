@@ -15,8 +15,8 @@ const EMBED_MS = 120_000
 const STORE_MS = 60_000
 /** By which the memories of poolmesh are read back. */
 const SYSTEM = 'poolmesh'
-/** The last memories that a search looks through. */
-const TRACES = 1_000
+/** Memories that a search looks through: each costs up to a millisecond. */
+const TRACES = 200
 
 interface Item {
   work: Work

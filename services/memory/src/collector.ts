@@ -156,10 +156,13 @@ export class Collector implements AsyncDisposable {
 
   async #pause(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, ms)
-    this.#options.stopping.addEventListener('abort', () => resolve(), { once: true })
+    const { stopping } = this.#options
+    const over = (): void => resolve()
+    const timer = setTimeout(over, stopping.aborted ? 0 : ms)
+    stopping.addEventListener('abort', over)
     await promise
     clearTimeout(timer)
+    stopping.removeEventListener('abort', over)
   }
 
   /** After `stopping`: what was under way has ended, and the rest is handed back. */

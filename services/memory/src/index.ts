@@ -1,5 +1,6 @@
 // Memory as a service: results go to Session-Buddy and Akosha, and are searched there and in an index of our own. Any number may
 // run: they share the consumers, and each has the whole index.
+import { setTimeout as pause } from 'node:timers/promises'
 import { McpSessions, mcpServerAt } from '@poolmesh/adapters'
 import { endpoint, type ServiceContext, type StartService, serve } from '@poolmesh/bus'
 import { memorySearchRequestSchema, SUBJECTS } from '@poolmesh/types'
@@ -11,6 +12,8 @@ import { RecentIndex } from './recent-index.ts'
 import { type Source, searchAll } from './search.ts'
 import { SessionBuddy } from './session-buddy.ts'
 
+/** Of a search: for results that came just before it. */
+const READ_MS = 1_500
 const SWEEP_MS = 5_000
 /** For calls that are under way when it stops; then they are cut. */
 const STOP_MS = 4_000
@@ -26,8 +29,8 @@ export const startMemory: StartService = async (context) => {
   const recent: Source = {
     source: 'recent',
     async search(query, limit) {
-      // An old answer is better than none.
-      await feed.read().catch(() => {})
+      // What is there by then is better than nothing.
+      await Promise.race([feed.read().catch(() => {}), pause(READ_MS, undefined, { ref: false })])
       return index.search(query, limit)
     },
   }
@@ -47,11 +50,11 @@ export const startMemory: StartService = async (context) => {
   )
   for (const destination of destinations) parts.use(await collect(context, destination, stop.signal))
   // First of all: they stop together, and each is waited for.
-  parts.defer(() => stop.abort())
-  log.info(
-    { indexed: index.size, collects: settings.pools.memory_aggregation_enabled },
-    'results can be searched',
-  )
+  parts.defer(() => {
+    log.info('stops')
+    stop.abort()
+  })
+  log.info({ collects: settings.pools.memory_aggregation_enabled }, 'results can be searched')
   return parts.move()
 }
 

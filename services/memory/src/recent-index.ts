@@ -8,6 +8,8 @@ interface Limits {
 }
 
 const LIMITS: Limits = { count: 20_000, characters: 16 * 1024 * 1024 }
+/** Of one text: longer ones take milliseconds. */
+const MAX_CHARACTERS = 2_000
 /** Of a word; a shorter one must be right. */
 const FUZZY_FROM = 5
 const FUZZY = 0.2
@@ -22,11 +24,18 @@ export class RecentIndex {
     this.#limits = limits
   }
 
+  /** How many it can have. */
+  get most(): number {
+    return this.#limits.count
+  }
+
   get size(): number {
     return this.#texts.size
   }
 
-  add(taskId: string, text: string): void {
+  /** @param whole only its beginning is kept */
+  add(taskId: string, whole: string): void {
+    const text = whole.slice(0, MAX_CHARACTERS).toWellFormed()
     // A result never changes.
     if (this.#texts.has(taskId)) return
     this.#texts.set(taskId, text)

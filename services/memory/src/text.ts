@@ -9,6 +9,9 @@ const MAX_LEVELS = 8
 /** The beginning by which a task is found again in what a server answers as text. */
 const HEAD = /\bTask ([A-Za-z0-9_-]{1,64}) (?:completed|failed|timeout|cancelled)\b/g
 
+/** What a list has before its next entry. */
+const NEXT = /\n\s*(?:\d+[.)]|[-*•])?\s*$/
+
 /** `Task <id> <status> on <pool>`, its error, and each value of its output on a line with its path. Never under 10 characters. */
 export function memoryText(result: DistributedTaskResult): string {
   const { task_id, status, pool_name, error, output } = result
@@ -39,6 +42,9 @@ export function tasksIn(text: string): { task_id: string; text: string }[] {
   const heads = [...text.matchAll(HEAD)]
   return heads.map((head, i) => ({
     task_id: head[1] as string,
-    text: text.slice(head.index, heads[i + 1]?.index).trim(),
+    text: text
+      .slice(head.index, heads[i + 1]?.index)
+      .replace(NEXT, '')
+      .trim(),
   }))
 }

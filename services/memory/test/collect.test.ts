@@ -1,7 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { McpTestServer, until } from '@poolmesh/testkit'
 import { expect, test } from 'vitest'
-import { conversations, fixture, memories, result, store } from './fixture.ts'
+import { conversations, fixture, memories, result, settled, store } from './fixture.ts'
 
 test('results come to Session-Buddy and Akosha once each, also those from before it ran', async () => {
   await using bus = await fixture()
@@ -63,14 +63,3 @@ test('what is no result holds up nothing', async () => {
   expect(conversations(bus.buddy)).toEqual(['odd-2'])
   expect(memories(bus.akosha)).toEqual(['odd-2'])
 })
-
-/** Until both consumers have everything acknowledged. */
-async function settled(nc: Parameters<typeof jetstreamManager>[0]): Promise<void> {
-  const jsm = await jetstreamManager(nc)
-  await until(async () => {
-    const infos = await Promise.all(
-      ['memory-session_buddy', 'memory-akosha'].map((name) => jsm.consumers.info('RESULTS', name)),
-    )
-    return infos.every(({ num_pending, num_ack_pending }) => num_pending + num_ack_pending === 0)
-  }, 'everything to be acknowledged')
-}

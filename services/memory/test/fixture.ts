@@ -1,8 +1,14 @@
 // A real server of the bus with results on it, and the MCP servers that they go to.
-import { jetstream } from '@nats-io/jetstream'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { loadSettings, silentLogger } from '@poolmesh/bus'
-import { type McpServerOptions, McpTestServer, startTestServer, type TestServer } from '@poolmesh/testkit'
+import {
+  type McpServerOptions,
+  McpTestServer,
+  startTestServer,
+  type TestServer,
+  until,
+} from '@poolmesh/testkit'
 import type { DistributedTaskResult, MemorySearchReply } from '@poolmesh/types'
 import { startMemory } from '../src/index.ts'
 
@@ -80,3 +86,22 @@ export const memories = (akosha: McpTestServer): string[] =>
   akosha.calls
     .filter(({ tool }) => tool === 'batch_store_memories')
     .flatMap(({ args }) => (args['memories'] as Json[]).map((memory) => String(memory['memory_id'])))
+
+/** Until what was stored is acknowledged for those destinations. */
+export async function settled(
+  nc: NatsConnection,
+  sources: string[] = ['session_buddy', 'akosha'],
+  limitMs = 20_000,
+): Promise<void> {
+  const jsm = await jetstreamManager(nc)
+  await until(
+    async () => {
+      const infos = await Promise.all(
+        sources.map((source) => jsm.consumers.info('RESULTS', `memory-${source}`)),
+      )
+      return infos.every(({ num_pending, num_ack_pending }) => num_pending + num_ack_pending === 0)
+    },
+    'everything to be acknowledged',
+    limitMs,
+  )
+}

@@ -19,6 +19,9 @@ export const servicesOf = (settings: Settings): ServiceName[] =>
 /** What tasks need; the gateway only shows it. */
 export const CORE_SERVICES: readonly ServiceName[] = ['registry', 'executor', 'distributor', 'health-monitor']
 
+export const coreServicesOf = (settings: Settings): ServiceName[] =>
+  servicesOf(settings).filter((name) => name === 'memory' || CORE_SERVICES.includes(name))
+
 export const loadService = (name: ServiceName): Promise<StartService> => LOADERS[name]()
 
 /** @throws PoolmeshError INVALID_INPUT that lists the names */
