@@ -63,3 +63,35 @@ test('what is no result holds up nothing', async () => {
   expect(conversations(bus.buddy)).toEqual(['odd-2'])
   expect(memories(bus.akosha)).toEqual(['odd-2'])
 })
+
+test('Akosha gets no more at a time than it takes, and texts of at most 8,000 characters', async () => {
+  await using bus = await fixture()
+  for (let batch = 0; batch < 13; batch++)
+    await store(
+      bus.nc,
+      `n${batch}`,
+      Array.from({ length: 200 }, (_, n) => result(`n${batch}-${n}`)),
+    )
+  await store(bus.nc, 'long', result('long', { text: '😀'.repeat(20_000) }))
+  await using _memory = await bus.start()
+  await settled(bus.nc, ['akosha'])
+  const calls = bus.akosha.calls.filter(({ tool }) => tool === 'batch_store_memories')
+  const given = calls.map(({ args }) => args['memories'] as { text: string }[])
+  expect(given.map((batch) => batch.length)).toEqual([1_000, 1_000, 601])
+  const longest = given.flat().map(({ text }) => text.length)
+  expect(Math.max(...longest)).toBe(8_000)
+  expect(given.flat().every(({ text }) => text.isWellFormed())).toBe(true)
+})
+
+test('a session that the servers have forgotten is opened anew', async () => {
+  await using bus = await fixture()
+  await using _memory = await bus.start()
+  await store(bus.nc, 'f0', result('f0'))
+  await settled(bus.nc)
+  bus.buddy.forgetSessions()
+  bus.akosha.forgetSessions()
+  await store(bus.nc, 'f1', result('f1'))
+  await settled(bus.nc)
+  expect(conversations(bus.buddy)).toEqual(['f0', 'f1'])
+  expect(memories(bus.akosha)).toEqual(['f0', 'f1'])
+})
