@@ -31,10 +31,14 @@ export type HttpFault =
   | 'slower'
 
 export interface HttpPoolOptions {
-  /** `sync` answers 200 when the task is done, `async` 202 at once; then it is asked. */
+  /**
+   * `sync` answers 200 when the task is done, and knows nothing of it else. `async` answers 202 at once, then it is asked; what
+   * is sent twice with one `Idempotency-Key` is 409.
+   */
   mode: 'sync' | 'async'
   /** The output. What it throws is a failure. */
   handler?: (work: HttpTask) => unknown
+  onCancel?: (taskId: string) => void
   /** Asked for each task; null: it runs it. */
   fault?: (work: HttpTask) => HttpFault | null
   /** Seconds, of `busy_429` and `busy_503`. */
@@ -52,8 +56,8 @@ export class HttpPool implements AsyncDisposable {
   running = 0
   readonly #options: HttpPoolOptions
   readonly #server: Server
-  /** By task id: its result, or null while it runs. */
-  readonly #tasks = new Map<string, Json | null>()
+  /** By task id: its result, null while it runs. */
+  readonly #tasks = new Map<string, { key: string; result: Json | null }>()
   readonly #timers = new Set<NodeJS.Timeout>()
 
   private constructor(options: HttpPoolOptions) {
@@ -81,12 +85,13 @@ export class HttpPool implements AsyncDisposable {
     } else if (method === 'POST' && url === '/tasks') await this.#submitted(request, response)
     else if (method === 'GET' && id) {
       this.asked.push(id)
-      const result = this.#tasks.get(id)
-      if (result === undefined) reply(response, 404, { error: 'no such task' })
-      else reply(response, 200, result ?? { task_id: id, status: 'running' })
+      const known = this.#tasks.get(id)
+      if (known) reply(response, 200, known.result ?? { task_id: id, status: 'running' })
+      else reply(response, 404, { error: 'no such task' })
     } else if (method === 'DELETE' && id) {
       this.cancelled.push(id)
       this.#tasks.delete(id)
+      this.#options.onCancel?.(id)
       reply(response, 200, { task_id: id, status: 'cancelled' })
     } else reply(response, 404, { error: 'no such path' })
   }
@@ -100,12 +105,17 @@ export class HttpPool implements AsyncDisposable {
     const fault = this.#options.fault?.(work) ?? null
     if (fault) this.#misbehave(fault, task.task_id, response)
     else if (this.#options.mode === 'sync') reply(response, 200, await this.#run(work))
-    else {
-      this.#tasks.set(task.task_id, null)
-      reply(response, 202, { task_id: task.task_id, status: 'accepted' })
-      const result = await this.#run(work)
-      if (this.#tasks.has(task.task_id)) this.#tasks.set(task.task_id, result)
-    }
+    else await this.#runAndKeep(work, response)
+  }
+
+  async #runAndKeep(work: HttpTask, response: ServerResponse): Promise<void> {
+    const { task_id } = work.task
+    const key = String(work.headers['idempotency-key'] ?? task_id)
+    if (this.#tasks.get(task_id)?.key === key) return reply(response, 409, { error: 'it is here already' })
+    const known = { key, result: null as Json | null }
+    this.#tasks.set(task_id, known)
+    reply(response, 202, { task_id, status: 'accepted' })
+    known.result = await this.#run(work)
   }
 
   async #run(work: HttpTask): Promise<Json> {

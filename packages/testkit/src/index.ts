@@ -1,5 +1,6 @@
 export * from './cluster.ts'
 export * from './http-pool.ts'
+export * from './kubernetes/index.ts'
 export * from './mcp-server.ts'
 export * from './places.ts'
 export * from './processes.ts'
