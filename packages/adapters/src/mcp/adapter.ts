@@ -67,7 +67,8 @@ export class McpAdapter implements PoolAdapter {
 
   /** Its answer went to who asked for it, and nobody else can ask: it is told as lost, not before the caller has done. */
   adopt({ pool, entry, attempt }: Run): void {
-    setImmediate(() => this.#parts.runs.lost(pool.name, entry.task.task_id, attempt))
+    const problem = 'its answer could come only to the executor that had called'
+    setImmediate(() => this.#parts.runs.lost(pool.name, entry.task.task_id, attempt, problem))
   }
 
   async #follow(run: Run): Promise<void> {
