@@ -7,6 +7,7 @@ import { type HeadersByUrl, headersFor, isHttpEndpoint } from '../http/target.ts
 import { McpRun } from './run.ts'
 import type { McpServer } from './session.ts'
 import { McpSessions } from './sessions.ts'
+import { within } from './within.ts'
 import { Workers } from './workers.ts'
 
 /** How long idle workers may take to be closed when this adapter ends. */
@@ -55,8 +56,7 @@ export class McpAdapter implements PoolAdapter {
   /** What runs goes on; what is idle is closed. */
   #leave(): void {
     const sessions = this.#sessions
-    const waited = new Promise((resolve) => setTimeout(resolve, LEAVE_MS))
-    void Promise.race([this.#workers.close(), waited]).then(() => sessions.close())
+    void within(LEAVE_MS, this.#workers.close()).then(() => sessions.close())
   }
 
   add(run: Run): void {
