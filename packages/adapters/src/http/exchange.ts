@@ -4,7 +4,7 @@ import { Agent, type Dispatcher, errors, request } from 'undici'
 import type { Target } from './target.ts'
 
 /** What a response may have at most: an output of the largest size and what is around it. */
-const MAX_RESPONSE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
+export const MAX_RESPONSE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
 const CONNECT_MS = 5_000
 const KEEP_ALIVE_MS = 10_000
 /** A pool that answers when the task is done keeps a connection for each; short questions have some of their own. */
@@ -74,10 +74,14 @@ export class Connections {
 }
 
 /** The caller's signal bounds how long an answer may take. */
-export const agent = (connections: number, maxResponseBytes = MAX_RESPONSE_BYTES): Agent =>
+export const agent = (
+  connections: number,
+  maxResponseBytes = MAX_RESPONSE_BYTES,
+  keepAliveTimeout = KEEP_ALIVE_MS,
+): Agent =>
   new Agent({
     connections,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout,
     connect: { timeout: CONNECT_MS },
     headersTimeout: 0,
     bodyTimeout: 0,

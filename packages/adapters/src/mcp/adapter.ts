@@ -7,6 +7,7 @@ import { type HeadersByUrl, headersFor, isHttpEndpoint } from '../http/target.ts
 import { McpRun } from './run.ts'
 import type { McpServer } from './session.ts'
 import { McpSessions } from './sessions.ts'
+import { within } from './within.ts'
 import { Workers } from './workers.ts'
 
 /** How long idle workers may take to be closed when this adapter ends. */
@@ -55,8 +56,7 @@ export class McpAdapter implements PoolAdapter {
   /** What runs goes on; what is idle is closed. */
   #leave(): void {
     const sessions = this.#sessions
-    const waited = new Promise((resolve) => setTimeout(resolve, LEAVE_MS))
-    void Promise.race([this.#workers.close(), waited]).then(() => sessions.close())
+    void within(LEAVE_MS, this.#workers.close()).then(() => sessions.close())
   }
 
   add(run: Run): void {
@@ -67,7 +67,8 @@ export class McpAdapter implements PoolAdapter {
 
   /** Its answer went to who asked for it, and nobody else can ask: it is told as lost, not before the caller has done. */
   adopt({ pool, entry, attempt }: Run): void {
-    setImmediate(() => this.#parts.runs.lost(pool.name, entry.task.task_id, attempt))
+    const problem = 'its answer could come only to the executor that had called'
+    setImmediate(() => this.#parts.runs.lost(pool.name, entry.task.task_id, attempt, problem))
   }
 
   async #follow(run: Run): Promise<void> {

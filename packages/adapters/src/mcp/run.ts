@@ -87,7 +87,7 @@ export class McpRun {
     if (status === 429 || (status === 503 && retryAfterMs !== null)) this.#refused(message, retryAfterMs)
     else if (kind === 'refused') this.#answer(failed(tool, message, 'protocol', { code }))
     else if (kind === 'malformed' || (kind === 'status' && (sent || status < 500))) this.invalid(message)
-    else if (sent) this.#runs.lost(this.pool, this.taskId, this.attempt)
+    else if (sent) this.#runs.lost(this.pool, this.taskId, this.attempt, message)
     else this.#runs.gone(this.pool, this.taskId, this.attempt)
   }
 

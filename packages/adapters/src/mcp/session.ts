@@ -33,6 +33,10 @@ export class McpSession {
     this.#wires = wires
   }
 
+  touch(): void {
+    this.#idleSince = performance.now()
+  }
+
   /** By `performance.now()`; null while something is called. */
   get idleSince(): number | null {
     return this.#users > 0 ? null : this.#idleSince
@@ -84,7 +88,7 @@ export class McpSession {
       }
     } finally {
       this.#users--
-      this.#idleSince = performance.now()
+      this.touch()
     }
   }
 

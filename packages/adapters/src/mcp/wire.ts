@@ -6,13 +6,22 @@ import { ReadableStream, type UnderlyingSource } from 'node:stream/web'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Agent, Dispatcher } from 'undici'
 import { request } from 'undici'
-import { agent, failureOf, retryAfter, SHORT_CONNECTIONS, WORK_CONNECTIONS } from '../http/exchange.ts'
+import {
+  agent,
+  failureOf,
+  MAX_RESPONSE_BYTES,
+  retryAfter,
+  SHORT_CONNECTIONS,
+  WORK_CONNECTIONS,
+} from '../http/exchange.ts'
 import { McpFault } from './fault.ts'
 
 /** How often the SDK opens a stream again that was cut and that the server can resume. */
 export const MAX_RESUMES = 3
 /** What a server tells between answers are short notes. */
 const MAX_NOTES_BYTES = 1024 * 1024
+/** Shorter than uvicorn, which most of these servers run on, keeps a connection without saying so: 5 s. */
+const KEEP_ALIVE_MS = 4_000
 const LEAVE_MS = 1_000
 const LEAVE_BYTES = 64 * 1024
 /** Turns of the event loop that what was received may need through the SDK's parsers, which only wait for each other. */
@@ -65,10 +74,10 @@ const over = (): McpFault => new McpFault('broken', 'the connection ended before
 
 /** Connections that are kept, a pool of them for each origin. */
 export class Wires {
-  readonly #work = agent(WORK_CONNECTIONS)
-  readonly #short = agent(SHORT_CONNECTIONS)
+  readonly #work = agent(WORK_CONNECTIONS, MAX_RESPONSE_BYTES, KEEP_ALIVE_MS)
+  readonly #short = agent(SHORT_CONNECTIONS, MAX_RESPONSE_BYTES, KEEP_ALIVE_MS)
   /** A session has one stream for what the server tells by itself; sessions are bounded by whoever opens them. */
-  readonly #notes = agent(Number.MAX_SAFE_INTEGER, MAX_NOTES_BYTES)
+  readonly #notes = agent(Number.MAX_SAFE_INTEGER, MAX_NOTES_BYTES, KEEP_ALIVE_MS)
 
   /**
    * For one session.
