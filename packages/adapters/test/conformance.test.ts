@@ -4,7 +4,8 @@ import { ClaimCheck, type Logger } from '@poolmesh/bus'
 import { startTestServer } from '@poolmesh/testkit'
 import { afterAll, beforeAll } from 'vitest'
 import { conformance, type Subject } from '../conformance/index.ts'
-import { HttpAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
+import { HttpAdapter, KubernetesAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
+import { jobsPool } from './scripted-jobs.ts'
 import { httpPool, plainPool, workerPool } from './scripted-pools.ts'
 
 let server: Awaited<ReturnType<typeof startTestServer>>
@@ -53,4 +54,18 @@ conformance({
   name: 'HttpAdapter, servers that answer when the task is done',
   ...behindHttp('sync'),
   cannot: { runs_once: FORGETFUL, adoption: FORGETFUL },
+})
+
+let kubeconfig: string | undefined
+conformance({
+  name: 'KubernetesAdapter, Jobs',
+  adapter: (runs, log) => new KubernetesAdapter({ runs, claims: { get: async () => null }, kubeconfig, log }),
+  pool: async () => {
+    const pool = await jobsPool()
+    kubeconfig = pool.kubeconfig
+    return pool
+  },
+  cannot: {
+    lost: 'Jobs go on while their API server is away: the health monitor finds out, and the engine gives up the runs',
+  },
 })
