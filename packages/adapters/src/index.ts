@@ -1,5 +1,5 @@
 export type { KnownRuns, PoolAdapter, RunEvents, Traits } from './adapter.ts'
 export { Adapters } from './adapters.ts'
 export { type HeadersByUrl, HttpAdapter, headersFor } from './http/index.ts'
-export { KubernetesAdapter } from './kubernetes/index.ts'
+export { KubernetesAdapter, KubernetesHealth } from './kubernetes/index.ts'
 export { NatsAdapter } from './nats.ts'

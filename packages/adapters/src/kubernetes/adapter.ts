@@ -57,7 +57,7 @@ export class KubernetesAdapter implements PoolAdapter {
   /** Why none of our kind of pools can run anything, or this one. */
   obstacle(pool: PoolDescriptor): string | null {
     if (pool.pool_type !== 'kubernetes') return null
-    const read = templateOf(pool)
+    const read = templateOf(pool.metadata)
     const problem = read.ok ? this.#access.obstacle(pool.endpoint ?? '') : read.problem
     if (problem !== null) {
       if (this.#warned.get(pool.name) !== problem)
@@ -98,7 +98,7 @@ export class KubernetesAdapter implements PoolAdapter {
   flush(): void {}
 
   #placeOf(pool: PoolDescriptor): Place | null {
-    const read = templateOf(pool)
+    const read = templateOf(pool.metadata)
     const endpoint = pool.endpoint ?? ''
     if (!read.ok || this.#access.obstacle(endpoint) !== null) return null
     const { template } = read
