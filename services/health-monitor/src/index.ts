@@ -47,14 +47,18 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     stallMs: Math.max(5 * tickMs, Math.min(1_000, heartbeat_interval * 400)),
     now: performance.now(),
   })
-  const http = new HttpProbe('/health', closing.signal, settings.poolmesh.http_headers)
+  const http = new HttpProbe({
+    path: '/health',
+    closing: closing.signal,
+    headers: settings.poolmesh.http_headers,
+  })
   const monitor = new HealthMonitor({
     settings: settings.poolmesh,
     probes: {
       nats: new BusProbe(nc, jsm),
       mahavishnu: http,
       session_buddy: http,
-      kubernetes: new HttpProbe('/healthz', closing.signal),
+      kubernetes: new HttpProbe({ path: '/healthz', closing: closing.signal }),
     },
     publisher,
     healthBucket,

@@ -28,7 +28,7 @@ export function isHttpEndpoint(endpoint: string | null | undefined): boolean {
   )
 }
 
-/** Where to send requests, and what with: see {@link headersFor}. */
+/** Where to send requests, and what with: see headersFor(). */
 export function targetOf(endpoint: string, configured: HeadersByUrl): Target {
   const url = new URL(endpoint)
   return { base: url.origin + withoutSlash(url.pathname), headers: headersFor(endpoint, configured) }
@@ -39,7 +39,7 @@ export function targetOf(endpoint: string, configured: HeadersByUrl): Target {
  * Headers go by address and not by the name of a pool: whoever registers a pool could else have them sent to any address.
  * Of several URLs that fit the longest counts.
  */
-export function headersFor(endpoint: string, configured: HeadersByUrl): Record<string, string> {
+function headersFor(endpoint: string, configured: HeadersByUrl): Record<string, string> {
   const url = new URL(endpoint)
   const path = withoutSlash(url.pathname)
   const credentials = `${decoded(url.username)}:${decoded(url.password)}`
