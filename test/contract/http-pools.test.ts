@@ -106,7 +106,7 @@ test('what fails in one is tried again in another, and the way is told', async (
   })
 })
 
-test('a kind of pool that no task can be sent to gets none, and explain says so', async () => {
+test('a pool that no task can be sent to gets none, and explain says why', async () => {
   const capability = unique('cap')
   const name = unique('kube')
   await stranger().ask('pool.register', {
@@ -119,7 +119,10 @@ test('a kind of pool that no task can be sent to gets none, and explain says so'
   const candidate = await until(async () =>
     (await stranger().explain(task)).candidates.find(({ pool }) => pool === name),
   )
-  expect(candidate).toMatchObject({ verdict: 'unavailable', reason: expect.stringContaining('kind') })
+  expect(candidate).toMatchObject({
+    verdict: 'unavailable',
+    reason: expect.stringContaining('metadata.kubernetes'),
+  })
   await using pool = await http(capability, { mode: 'sync' })
   expect(await stranger().run(task)).toMatchObject({ pool_name: pool.poolName, metadata: { attempts: 1 } })
   const { candidates } = await stranger().explain(task)

@@ -7,8 +7,11 @@ export interface RunEvents {
   answer(pool: string, taskId: string, attempt: number | null, answer: Answer): void
   /** The pool is not there, and the task was not begun. */
   gone(pool: string, taskId: string, attempt: number): void
-  /** The task was begun, or may have been, and no answer can come any more. It is no attempt of the task's. */
-  lost(pool: string, taskId: string, attempt: number): void
+  /**
+   * The task was begun, or may have been, and no answer can come any more. It is no attempt of the task's.
+   * @param problem what happened, where that is known; kept in the task's history
+   */
+  lost(pool: string, taskId: string, attempt: number, problem?: string): void
 }
 
 /** What can be done with the runs of a pool. */
@@ -22,12 +25,16 @@ export interface Traits {
    * its task's id, or it tells of none and only who sent them knows.
    */
   adoption: 'listed' | 'by_id' | 'none'
+  /** Its answers come over a connection of the adapter's own: none is missed while the one to the bus is cut. */
+  direct?: boolean
 }
 
 /** How tasks reach the pools of a kind. Nothing answers at once: what happens to a run is told by {@link RunEvents}. */
 export interface PoolAdapter extends Disposable {
   /** Whether pools such as that are of this kind. */
   serves(pool: PoolDescriptor): boolean
+  /** Of a pool of this kind that no task can be sent to: why; else null. */
+  obstacle?(pool: PoolDescriptor): string | null
   traits(pool: PoolDescriptor): Traits
   /** Tells what it hears from now on, also of what came in while it stood by. */
   act(): Promise<void>

@@ -31,6 +31,15 @@ export class Adapters implements PoolAdapter {
     return this.#of(pool) !== undefined
   }
 
+  /** Why no task can be sent to a pool, where an adapter knows more than that it does not serve it. */
+  obstacle(pool: PoolDescriptor): string | null {
+    for (const adapter of this.#all) {
+      const obstacle = adapter.obstacle?.(pool) ?? null
+      if (obstacle !== null) return obstacle
+    }
+    return null
+  }
+
   traits(pool: PoolDescriptor): Traits {
     return this.#of(pool)?.traits(pool) ?? NOTHING
   }

@@ -2,10 +2,10 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClaimCheck, type Logger } from '@poolmesh/bus'
 import { startTestServer } from '@poolmesh/testkit'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import { conformance, type Subject } from '../conformance/index.ts'
-import { HttpAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
-import { httpPool, plainPool, servedPool, workerPool } from './scripted-pools.ts'
+import { HttpAdapter, McpAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
+import { httpPool, mcpPool, plainPool, servedPool, workerPool } from './scripted-pools.ts'
 
 let server: Awaited<ReturnType<typeof startTestServer>>
 /** Of executors, which take turns. An adapter does not own its connection. */
@@ -59,4 +59,25 @@ conformance({
   name: 'HttpAdapter, pools of the worker package',
   ...behindHttp(servedPool),
   cannot: { nonsense: 'the worker package writes every answer itself' },
+})
+
+const behindMcp = (pool: Subject['pool']): Omit<Subject, 'name'> => ({
+  adapter: (runs: RunEvents, log: Logger) =>
+    new McpAdapter({ runs, claims: { get: async () => null }, headers: {}, log }),
+  pool,
+  cannot: { runs_once: 'a call of a tool has no id that a server would know again' },
+})
+
+conformance({ name: 'McpAdapter, Session-Buddy', ...behindMcp(() => mcpPool('session_buddy')) })
+
+conformance({
+  name: 'McpAdapter, mahavishnu with workers',
+  ...behindMcp(() => mcpPool('mahavishnu')),
+  outputOf: (output) => ({ worker_id: expect.any(String), output, exit_code: 0 }),
+})
+
+conformance({
+  name: 'McpAdapter, mahavishnu with pools',
+  ...behindMcp(() => mcpPool('mahavishnu', { use: 'pool_execute' })),
+  outputOf: (output) => ({ pool_id: 'default', output, exit_code: 0 }),
 })

@@ -109,6 +109,7 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
     ],
     bad: ['a.example', 'http://a.example,nonsense'],
   },
+  POOLMESH_KUBECONFIG: { good: [['/etc/kube/config', '/etc/kube/config']], bad: [''] },
   POOLMESH_HTTP_HEADERS: {
     good: [
       ['{}', {}],
@@ -298,7 +299,7 @@ test('the example file shows every key with its default', () => {
   const { sources: __, ...defaults } = loadSettings({}, NO_FILE)
   expect(values).toEqual(defaults)
   const unset = Object.entries(settings.sources).filter(([, source]) => source === 'default')
-  expect(unset.map(([name]) => name)).toEqual(['POOLMESH_NATS_TOKEN'])
+  expect(unset.map(([name]) => name)).toEqual(['POOLMESH_NATS_TOKEN', 'POOLMESH_KUBECONFIG'])
 })
 
 test('docs/settings.md is what `npm run generate` writes', () => {

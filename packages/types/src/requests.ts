@@ -45,7 +45,10 @@ export const candidateSchema = z.looseObject({
 export const explainReplySchema = z.looseObject({
   task_id: z.string().nullable(),
   status: z.enum(Object.values(TaskStatus)).nullable(),
-  strategy: z.enum(Object.values(RoutingStrategy)),
+  strategy: z
+    .enum(Object.values(RoutingStrategy))
+    .nullable()
+    .describe('Null of a task that has ended: how it was routed is not kept.'),
   chosen: z.string().nullable(),
   candidates: z.array(candidateSchema).max(50).describe('The best 50.'),
   counts: z.record(z.string(), z.int()).describe('How many pools there are for each reason.'),

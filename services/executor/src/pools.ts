@@ -24,7 +24,7 @@ function isReplaced(before: StoredPool | undefined, pool: StoredPool): boolean {
 /** @param replaced another process has the pool's name now */
 export function poolListener(
   engine: TaskEngine<Held>,
-  adapter: Pick<PoolAdapter, 'serves' | 'traits'>,
+  adapter: Pick<PoolAdapter, 'serves' | 'traits' | 'obstacle'>,
   draining: DrainingPools,
   log: Logger,
   replaced: (pool: StoredPool) => void,
@@ -54,6 +54,7 @@ export function poolListener(
       table.upsert(pool, {
         draining: pool.draining === true,
         served: adapter.serves(pool),
+        obstacle: adapter.obstacle?.(pool) ?? null,
         cancel: adapter.traits(pool).cancel,
       })
       engine.suspensions.clear(pool.name)

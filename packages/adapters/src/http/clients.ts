@@ -3,11 +3,11 @@
 import { MAX_PAYLOAD_BYTES } from '@poolmesh/types'
 import { HttpClient } from './exchange.ts'
 
-const WORK_CONNECTIONS = 256
-const SHORT_CONNECTIONS = 8
+export const WORK_CONNECTIONS = 256
+export const SHORT_CONNECTIONS = 8
 const KEEP_ALIVE_MS = 10_000
 /** What a response may have at most: an output of the largest size and what is around it. */
-const MAX_RESPONSE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
+export const MAX_RESPONSE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
 
 export interface Clients {
   work: HttpClient

@@ -52,18 +52,9 @@ export class HttpClient {
   readonly #agent: Agent
   readonly #maxBytes: number
 
-  constructor({ connections, keepAliveMs, maxResponseBytes }: HttpClientOptions) {
-    this.#maxBytes = maxResponseBytes
-    this.#agent = new Agent({
-      connections,
-      keepAliveTimeout: keepAliveMs,
-      // A server that promises longer is not taken at its word.
-      keepAliveMaxTimeout: keepAliveMs,
-      connect: { timeout: CONNECT_MS },
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxResponseSize: maxResponseBytes,
-    })
+  constructor(options: HttpClientOptions) {
+    this.#maxBytes = options.maxResponseBytes
+    this.#agent = agent(options)
   }
 
   /** Never rejects. Redirects are not followed. */
@@ -114,9 +105,8 @@ export class HttpClient {
     try {
       return await read(response, anyType)
     } catch (error) {
-      if (!(error instanceof errors.ResponseExceededMaxSizeError)) throw error
-      const problem = `its answer is larger than ${this.#maxBytes} bytes`
-      return { kind: 'too_large', status: response.statusCode, problem }
+      if (!isTooLarge(error)) throw error
+      return { kind: 'too_large', status: response.statusCode, problem: tooLarge(this.#maxBytes) }
     }
   }
 
@@ -125,6 +115,19 @@ export class HttpClient {
     await this.#agent.destroy()
   }
 }
+
+/** The caller's signal bounds how long an answer may take. */
+export const agent = ({ connections, keepAliveMs, maxResponseBytes }: HttpClientOptions): Agent =>
+  new Agent({
+    connections,
+    keepAliveTimeout: keepAliveMs,
+    // A server that promises longer is not taken at its word.
+    keepAliveMaxTimeout: keepAliveMs,
+    connect: { timeout: CONNECT_MS },
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    maxResponseSize: maxResponseBytes,
+  })
 
 async function read(response: Dispatcher.ResponseData, anyType: boolean): Promise<Exchange> {
   const { statusCode: status, headers } = response
@@ -151,14 +154,19 @@ async function read(response: Dispatcher.ResponseData, anyType: boolean): Promis
 }
 
 /** Seconds or a date. */
-function retryAfter(value: string | string[] | undefined): number | null {
+export function retryAfter(value: string | string[] | undefined): number | null {
   if (typeof value !== 'string' || value.trim() === '') return null
   const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now()
   return Number.isFinite(ms) ? Math.max(0, ms) : null
 }
 
+export const isTooLarge = (error: unknown): boolean => error instanceof errors.ResponseExceededMaxSizeError
+export const tooLarge = (maxBytes: number): string => `its answer is larger than ${maxBytes} bytes`
+
 /** Texts name codes, and never an address or a header. */
-function failureOf(error: Error & { code?: string; errors?: { code?: string }[] }): Exchange {
+export function failureOf(
+  error: Error & { code?: string; errors?: { code?: string }[] },
+): Exchange & { kind: 'unreachable' | 'broken' } {
   // Of a name with several addresses each may have failed.
   const code = error.code ?? error.errors?.[0]?.code ?? error.name
   return BEFORE_SENDING.has(code)

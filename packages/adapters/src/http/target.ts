@@ -39,7 +39,7 @@ export function targetOf(endpoint: string, configured: HeadersByUrl): Target {
  * Headers go by address and not by the name of a pool: whoever registers a pool could else have them sent to any address.
  * Of several URLs that fit the longest counts.
  */
-function headersFor(endpoint: string, configured: HeadersByUrl): Record<string, string> {
+export function headersFor(endpoint: string, configured: HeadersByUrl): Record<string, string> {
   const url = new URL(endpoint)
   const path = withoutSlash(url.pathname)
   const credentials = `${decoded(url.username)}:${decoded(url.password)}`

@@ -328,10 +328,10 @@ export class TaskEngine<Handle> {
     return entry.state === 'settled'
   }
 
-  #lose(entry: Entry, pool: string, run: Run | null): void {
+  #lose(entry: Entry, pool: string, run: Run | null, problem?: string): void {
     entry.losses++
     this.#scarred.add(entry)
-    this.#remember(entry, pool, 'POOL_LOST')
+    this.#remember(entry, pool, 'POOL_LOST', problem)
     if (entry.losses < MAX_LOSSES) return
     const error = `${entry.losses} pools were lost while they ran the task`
     this.#end(entry, { status: 'failed', reason: 'POISON', error }, run)
@@ -536,7 +536,7 @@ export class TaskEngine<Handle> {
       this.#end(entry, endedWith(entry, run, said, undefined, now))
     } else if (said.status === 'failed') {
       if (said.metadata?.['reason'] === 'POOL_REFUSED')
-        this.#refused(entry, run, said.metadata['retry_after_ms'])
+        this.#refused(entry, run, said.metadata['retry_after_ms'], said.error)
       else this.#failed(entry, run, 'HANDLER_ERROR', said.error ?? 'the pool gave no reason', said, now)
     } else {
       entry.attempts++
@@ -571,12 +571,12 @@ export class TaskEngine<Handle> {
 
   /**
    * The pool would not take it: no attempt, and no more for that pool for a moment.
-   * @param retryAfterMs what the pool asks for at least
+   * @param retryAfterMs what the pool asks for at least @param error why, where it says so
    */
-  #refused(entry: Entry, run: Run, retryAfterMs: unknown): void {
+  #refused(entry: Entry, run: Run, retryAfterMs: unknown, error: string | null | undefined): void {
     this.counters.refusals++
     this.suspensions.suspend(run.pool.name, retryAfterMs)
-    this.#notBegun(entry, run, 'POOL_REFUSED')
+    this.#notBegun(entry, run, 'POOL_REFUSED', error ?? undefined)
   }
 
   /** Nobody subscribed to the pool's work: the task was not begun. */
@@ -593,21 +593,22 @@ export class TaskEngine<Handle> {
   /**
    * The task was begun there, or may have been, and no answer can come any more: it goes on elsewhere, and that is no attempt.
    * The slot stays taken until the pool says that it has stopped.
+   * @param problem what happened, for the task's history
    */
-  lost(pool: string, taskId: string, attempt: number): void {
+  lost(pool: string, taskId: string, attempt: number, problem?: string): void {
     const run = this.#tasks.get(taskId)?.run
     if (!run || run.attempt !== attempt || run.pool.name !== pool) return
     const { entry } = run
     this.#abandon(run, 'POOL_LOST')
     this.suspensions.suspend(pool)
     this.table.failed(entry.preferences.affinityKey, pool)
-    this.#lose(entry, pool, run)
+    this.#lose(entry, pool, run, problem)
     if (entry.state !== 'settled') this.#waitAgain(entry)
   }
 
   /** The task was never begun there: it has been waiting all the time. */
-  #notBegun(entry: Entry, run: Run, reason: ErrorCode): void {
-    this.#remember(entry, run.pool.name, reason)
+  #notBegun(entry: Entry, run: Run, reason: ErrorCode, error?: string): void {
+    this.#remember(entry, run.pool.name, reason, error)
     entry.queuedMs = Math.max(0, entry.queuedMs - (run.startedAt - entry.waitingSince))
     this.#wait(entry)
   }

@@ -87,7 +87,8 @@ function verdictOf(
   if (!pool.group || !covers(pool.group.capabilities, requirements.capabilities))
     return { verdict: 'unfit', reason: 'lacks a required capability' }
   if (pool.health === 'unavailable') return { verdict: 'unavailable', reason: 'unavailable' }
-  if (!pool.served) return { verdict: 'unavailable', reason: 'tasks cannot be sent to pools of its kind' }
+  if (!pool.served)
+    return { verdict: 'unavailable', reason: pool.obstacle ?? 'tasks cannot be sent to pools of its kind' }
   if (pool.draining) return { verdict: 'unavailable', reason: 'draining' }
   if (pool.suspended) return { verdict: 'unavailable', reason: 'did not take what was sent to it just now' }
   if (pool === chosen) return { verdict: 'chosen', reason: 'the best that fits' }

@@ -23,6 +23,8 @@ export class Pool {
   draining = false
   /** Whether tasks can be sent to pools of its kind. */
   served = true
+  /** Of one that is not served: why, where more is known than its kind. */
+  obstacle: string | null = null
   /** What becomes of a cancel there; undefined: not known. */
   cancel: Cancellation | undefined
   suspended = false

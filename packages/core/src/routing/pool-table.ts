@@ -12,6 +12,8 @@ interface PoolFacts {
   health?: HealthStatus
   /** Whether tasks can be sent to pools of its kind; true if left out. */
   served?: boolean
+  /** Why not, where more is known than that. */
+  obstacle?: string | null
   cancel?: Cancellation
 }
 
@@ -92,6 +94,7 @@ export class PoolTable {
     pool.descriptor = this.#router.place(pool, descriptor).shared(descriptor)
     pool.draining = state.draining ?? false
     pool.served = state.served ?? true
+    pool.obstacle = state.obstacle ?? null
     pool.cancel = state.cancel
     pool.queueSize = descriptor.queue_size
     pool.foreign = Math.max(0, descriptor.current_workers - pool.running)

@@ -1,0 +1,1 @@
+export { KubernetesAdapter } from './adapter.ts'
