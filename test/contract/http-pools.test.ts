@@ -126,7 +126,7 @@ test('a pool that no task can be sent to gets none, and explain says why', async
   await using pool = await http(capability, { mode: 'sync' })
   expect(await stranger().run(task)).toMatchObject({ pool_name: pool.poolName, metadata: { attempts: 1 } })
   const { candidates } = await stranger().explain(task)
-  expect(candidates[0]).toMatchObject({ pool: pool.poolName, cancel: 'acknowledged' })
+  expect(candidates[0]).toMatchObject({ pool: pool.poolName, cancel: 'acknowledged', output: true })
 })
 
 test('a refusal is no attempt', async () => {

@@ -55,6 +55,8 @@ async function mcp(capability: string, options: McpServerOptions, fields: object
 
 test('a Session-Buddy pool runs tasks, and the result says that a text is all it gave', async () => {
   await using pool = await mcp(unique('cap'), { kind: 'session_buddy' })
+  const { candidates } = await stranger().explain({ task_type: 'test', ...pool.task })
+  expect(candidates[0]).toMatchObject({ pool: pool.poolName, output: false })
   expect(await stranger().run(pool.task)).toMatchObject({
     status: 'completed',
     pool_name: pool.poolName,

@@ -18,7 +18,7 @@ export interface RunEvents {
 export interface Traits {
   /** Of a pool that is told to stop a task: it says when it has, it is asked and may never say, or it cannot be asked. */
   cancel: Cancellation
-  /** Whether its answers have an output. */
+  /** Whether its answers have what a task gave; false: a text about it at most, which `task.explain` says too. */
   output: boolean
   /**
    * How the runs of an executor that is gone are found again: the pool lists what it runs, it can be asked for each run by

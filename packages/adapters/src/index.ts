@@ -1,6 +1,6 @@
 export type { KnownRuns, PoolAdapter, RunEvents, Traits } from './adapter.ts'
 export { Adapters } from './adapters.ts'
-export { type HeadersByUrl, HttpAdapter, headersFor } from './http/index.ts'
+export { type HeadersByUrl, HttpAdapter, HttpClient, targetOf } from './http/index.ts'
 export { KubernetesAdapter, KubernetesHealth } from './kubernetes/index.ts'
 export {
   McpAdapter,

@@ -41,6 +41,10 @@ export const candidateSchema = z.looseObject({
     .describe(
       'Of a task that is cancelled while it runs: the pool says when it has stopped, is asked and may never say, or cannot be asked.',
     ),
+  output: z
+    .boolean()
+    .optional()
+    .describe('Whether results from there have what the task gave; false: a text about it at most.'),
 })
 export const explainReplySchema = z.looseObject({
   task_id: z.string().nullable(),

@@ -21,8 +21,8 @@ import { judge, registrationOf, reportOf, type Watched, watch } from './watched.
 
 /** A check on the bus costs a map entry and a timer; it is the messages in flight that are bounded. */
 const BUS_CHECKS_AT_ONCE = 4_096
-/** Each may need a socket. */
-const HTTP_CHECKS_AT_ONCE = 256
+/** Each may need a socket, and has one as long as a pool hangs. */
+const HTTP_CHECKS_AT_ONCE = 512
 const RETRY_WRITE_MS = 1_000
 /** Events of older verdicts are not looked for when a monitor starts. */
 export const MISSED_EVENTS_MS = 3_600_000
