@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
-const onTheBus = (pool: typeof plainPool): Omit<Subject, 'name'> => ({
+const onTheBus = (pool: typeof plainPool): Omit<Subject, 'name' | 'traits'> => ({
   adapter: (runs: RunEvents, log: Logger) => {
     const nc = connections.shift() as NatsConnection
     connections.push(nc)
@@ -27,6 +27,7 @@ const onTheBus = (pool: typeof plainPool): Omit<Subject, 'name'> => ({
 })
 
 const behindHttp = (pool: Subject['pool']): Omit<Subject, 'name'> => ({
+  traits: { cancel: 'acknowledged', output: true, adoption: 'by_id' },
   adapter: (runs: RunEvents, log: Logger) =>
     new HttpAdapter({ runs, claims: { get: async () => null }, headers: {}, log }),
   pool,
@@ -37,12 +38,14 @@ const SILENT_DEATH =
 
 conformance({
   name: 'NatsAdapter, pools of the worker package',
+  traits: { cancel: 'acknowledged', output: true, adoption: 'listed' },
   ...onTheBus(workerPool),
   cannot: { lost: SILENT_DEATH, nonsense: 'the worker package writes every answer itself' },
 })
 
 conformance({
   name: 'NatsAdapter, plain subscribers',
+  traits: { cancel: 'requested', output: true, adoption: 'none' },
   ...onTheBus(plainPool),
   cannot: { lost: SILENT_DEATH, runs_once: 'a plain subscriber runs whatever it is sent' },
 })
@@ -62,14 +65,15 @@ conformance({
   cannot: { nonsense: 'the worker package writes every answer itself' },
 })
 
-const behindMcp = (pool: Subject['pool']): Omit<Subject, 'name'> => ({
+const behindMcp = (pool: Subject['pool'], output = true): Omit<Subject, 'name'> => ({
+  traits: { cancel: 'requested', output, adoption: 'none', direct: true },
   adapter: (runs: RunEvents, log: Logger) =>
     new McpAdapter({ runs, claims: { get: async () => null }, headers: {}, log }),
   pool,
   cannot: { runs_once: 'a call of a tool has no id that a server would know again' },
 })
 
-conformance({ name: 'McpAdapter, Session-Buddy', ...behindMcp(() => mcpPool('session_buddy')) })
+conformance({ name: 'McpAdapter, Session-Buddy', ...behindMcp(() => mcpPool('session_buddy'), false) })
 
 conformance({
   name: 'McpAdapter, mahavishnu with workers',
@@ -86,6 +90,7 @@ conformance({
 let kubeconfig: string | undefined
 conformance({
   name: 'KubernetesAdapter, Jobs',
+  traits: { cancel: 'acknowledged', output: true, adoption: 'by_id' },
   adapter: (runs, log) => new KubernetesAdapter({ runs, claims: { get: async () => null }, kubeconfig, log }),
   pool: async () => {
     const pool = await jobsPool()
