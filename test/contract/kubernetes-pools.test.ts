@@ -21,7 +21,11 @@ beforeAll(async () => {
   })
   const kubeconfig = join(folder, 'config')
   writeFileSync(kubeconfig, cluster.kubeconfig)
-  running = await startSystem({}, undefined, ['registry', 'distributor', 'health-monitor'])
+  running = await startSystem({ KUBECONFIG: kubeconfig }, undefined, [
+    'registry',
+    'distributor',
+    'health-monitor',
+  ])
   executors = new Executors(stranger(), { POOLMESH_KUBECONFIG: kubeconfig })
   await executors.start()
 })
@@ -165,6 +169,15 @@ test('cancelled while it runs: the Job is deleted, the slot is free once it is g
   })
   expect(await stranger().resultOf(next)).toMatchObject({ status: 'completed' })
   expect(pool.jobs()).toHaveLength(1)
+})
+
+test('its health is what the API says to our credentials', async () => {
+  const pool = await kubernetes(unique('cap'))
+  const { [pool.name]: found } = await stranger().ask<Record<string, object>>('health.check', {
+    name: pool.name,
+  })
+  expect(found).toMatchObject({ status: 'healthy', error: null })
+  expect(cluster.requests).toContain(`GET /api/v1/namespaces/${pool.namespace}/resourcequotas`)
 })
 
 test('a pool that has no credentials is not chosen, and explain says why', async () => {

@@ -1,7 +1,7 @@
 export type { KnownRuns, PoolAdapter, RunEvents, Traits } from './adapter.ts'
 export { Adapters } from './adapters.ts'
 export { type HeadersByUrl, HttpAdapter, HttpClient, targetOf } from './http/index.ts'
-export { KubernetesAdapter } from './kubernetes/index.ts'
+export { KubernetesAdapter, KubernetesHealth } from './kubernetes/index.ts'
 export {
   McpAdapter,
   McpFault,

@@ -4,7 +4,8 @@ import { ClaimCheck, type Logger } from '@poolmesh/bus'
 import { startTestServer } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { conformance, type Subject } from '../conformance/index.ts'
-import { HttpAdapter, McpAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
+import { HttpAdapter, KubernetesAdapter, McpAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
+import { jobsPool } from './scripted-jobs.ts'
 import { httpPool, mcpPool, plainPool, servedPool, workerPool } from './scripted-pools.ts'
 
 let server: Awaited<ReturnType<typeof startTestServer>>
@@ -80,4 +81,18 @@ conformance({
   name: 'McpAdapter, mahavishnu with pools',
   ...behindMcp(() => mcpPool('mahavishnu', { use: 'pool_execute' })),
   outputOf: (output) => ({ pool_id: 'default', output, exit_code: 0 }),
+})
+
+let kubeconfig: string | undefined
+conformance({
+  name: 'KubernetesAdapter, Jobs',
+  adapter: (runs, log) => new KubernetesAdapter({ runs, claims: { get: async () => null }, kubeconfig, log }),
+  pool: async () => {
+    const pool = await jobsPool()
+    kubeconfig = pool.kubeconfig
+    return pool
+  },
+  cannot: {
+    lost: 'Jobs go on while their API server is away: the health monitor finds out, and the engine gives up the runs',
+  },
 })

@@ -13,7 +13,7 @@ import {
 } from '@poolmesh/testkit'
 import { type PoolDescriptorInput, poolDescriptorSchema } from '@poolmesh/types'
 import { afterEach, expect, test } from 'vitest'
-import { KubernetesAdapter } from '../src/index.ts'
+import { KubernetesAdapter, KubernetesHealth } from '../src/index.ts'
 
 type Told =
   | { kind: 'answer'; attempt: number | null; answer: Answer }
@@ -556,4 +556,36 @@ test('a pool is served where its template is valid and there are credentials for
   expect(adapter.obstacle(poolOf(other, {}))).toMatch(/no context of the kubeconfig/)
   const nowhere = adapting(server, 'clusters: [')
   expect(nowhere.adapter.obstacle(poolOf(server, {}))).toMatch(/the kubeconfig cannot be read/)
+})
+
+test('health: the API answers with our credentials, the quota leaves room, and what is wrong names no account', async () => {
+  const options: FakeKubernetesOptions = { token: 'right' }
+  const server = await cluster(options)
+  const pool = poolOf(server, {})
+  const target = { endpoint: server.endpoint, metadata: pool.metadata }
+  const health = stack.use(new KubernetesHealth(fileWith(server.kubeconfig)))
+  expect(await health.check(target, 5_000)).toEqual({ kind: 'answered', full: false })
+  options.quota = 0
+  expect(await health.check(target, 5_000)).toEqual({ kind: 'answered', full: true })
+  options.fault = () => ({ status: 403, reason: 'Forbidden', message: 'User "x" cannot list resourcequotas' })
+  expect(await health.check(target, 5_000)).toEqual({ kind: 'answered', full: false })
+  options.fault = () => ({ status: 500, reason: 'InternalError', message: 'of User "x"' })
+  expect(await health.check(target, 5_000)).toMatchObject({
+    how: 'unreachable',
+    problem: 'the API server answered with HTTP status 500',
+  })
+  options.token = 'another'
+  delete options.fault
+  expect(await health.check(target, 5_000)).toMatchObject({
+    how: 'refused',
+    problem: 'the cluster does not accept the credentials',
+  })
+  const unknown = { endpoint: 'http://127.0.0.1:1', metadata: pool.metadata }
+  expect(await health.check(unknown, 5_000)).toEqual({ kind: 'unknown' })
+  await server.kill()
+  // A connection that was kept breaks first.
+  await until(async () => {
+    const found = await health.check(target, 5_000)
+    return found.kind === 'failed' && found.how === 'unreachable' && found.absent
+  })
 })

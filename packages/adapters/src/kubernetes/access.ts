@@ -5,6 +5,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { BatchV1Api, CoreV1Api, KubeConfig, RequestContext, Watch } from '@kubernetes/client-node'
 import { isJsonObject } from '@poolmesh/types'
+import { Agent } from 'undici'
 import { parse } from 'yaml'
 
 const CALL_MS = 15_000
@@ -106,14 +107,12 @@ export class ClusterAccess implements Disposable {
     type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>
     let kept: { dispatcher: Dispatcher; until: number } | null = null
 
-    // The library makes new connections for each request to a server with TLS: they are kept here, with what they were
-    // opened with.
+    // The library opens new connections for each request to a server with TLS: ours are kept, and closed in the end.
     class Config extends kubernetes.KubeConfig {
       override async applySecurityAuthentication(request: RequestContext): Promise<void> {
         await super.applySecurityAuthentication(request)
         request.setSignal(AbortSignal.any([closing, AbortSignal.timeout(CALL_MS)]))
-        const fresh = request.getDispatcher()
-        if (fresh === undefined) return
+        const fresh = request.getDispatcher() ?? new Agent()
         if (kept === null || kept.until < performance.now()) {
           // Requests that are under way end first.
           void kept?.dispatcher.close().catch(() => {})

@@ -92,7 +92,7 @@ export class JobRun implements Follower {
     const body = jobOf(run, template, text)
     const client = await jobs.client
     let broken = 0
-    jobs.follow(this.name, this)
+    this.#listen()
     for (let delay = FIRST_RETRY_MS; !this.#over; delay = Math.min(MAX_RETRY_MS, delay * 2)) {
       const failure = await this.#make(client, body)
       if (failure === null) return
@@ -111,6 +111,10 @@ export class JobRun implements Follower {
     }
   }
 
+  #listen(): void {
+    if (!this.#over) this.#parts.jobs.follow(this.name, this)
+  }
+
   async #make(client: ClusterClient, body: V1Job): Promise<Failure | null> {
     const { namespace } = this.#parts.jobs
     try {
@@ -125,7 +129,7 @@ export class JobRun implements Follower {
   async adopt(): Promise<void> {
     const { jobs } = this.#parts
     const client = await jobs.client
-    jobs.follow(this.name, this)
+    this.#listen()
     if (!(await this.#goOnWithThere(client)) && !this.#over) this.lose('the Job is not there')
   }
 

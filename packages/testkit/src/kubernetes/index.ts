@@ -154,6 +154,8 @@ export class FakeKubernetes implements AsyncDisposable {
   ): { status: number; body: unknown } {
     if (method === 'GET' && (path === '/readyz' || path === '/livez' || path === '/healthz'))
       return { status: 200, body: 'ok' }
+    const quotas = /^\/api\/v1\/namespaces\/([a-z0-9-]+)\/resourcequotas$/.exec(path)?.[1]
+    if (method === 'GET' && quotas !== undefined) return { status: 200, body: this.#quotas(quotas) }
     const [, namespace, plural, name, log] = PATH.exec(path) ?? []
     if (namespace === undefined || plural === undefined)
       throw new ApiStatus(404, 'NotFound', 'the server could not find the requested resource')
@@ -170,9 +172,29 @@ export class FakeKubernetes implements AsyncDisposable {
     throw new ApiStatus(405, 'MethodNotAllowed', 'the server does not allow this method')
   }
 
+  #jobsIn(namespace: string): number {
+    return this.jobs.filter(({ metadata }) => metadata.namespace === namespace).length
+  }
+
+  #quotas(namespace: string): unknown {
+    const { quota } = this.#options
+    const used = { 'count/jobs.batch': String(this.#jobsIn(namespace)) }
+    const items =
+      quota === undefined
+        ? []
+        : [
+            {
+              metadata: { name: 'jobs', namespace },
+              status: { hard: { 'count/jobs.batch': String(quota) }, used },
+            },
+          ]
+    const metadata = { resourceVersion: String(this.#store.version) }
+    return { kind: 'ResourceQuotaList', apiVersion: 'v1', metadata, items }
+  }
+
   #create(kind: Stored['kind'], namespace: string, object: Stored): { status: number; body: Stored } {
     const { quota } = this.#options
-    const inUse = this.jobs.filter(({ metadata }) => metadata.namespace === namespace).length
+    const inUse = this.#jobsIn(namespace)
     if (kind === 'Job' && quota !== undefined && inUse >= quota)
       throw new ApiStatus(
         403,
