@@ -1,42 +1,20 @@
 // Pools that are HTTP servers do the same job as pools on the bus.
-import { HttpPool, type HttpPoolOptions, type RunningProcess, run, until } from '@poolmesh/testkit'
+import { HttpPool, type HttpPoolOptions, until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Executors } from './executors.ts'
 import { gate, type RunningSystem, type Stranger, startSystem, unique } from './harness.ts'
 
 let running: RunningSystem
-const executors = new Map<string, RunningProcess>()
+let executors: Executors
 const stranger = (): Stranger => running.stranger
-
-async function startExecutor(): Promise<void> {
-  const process = run('service.ts', ['executor'], { NATS_URL: stranger().url })
-  await process.line(/"msg":"ready"/)
-  const { executor } = JSON.parse(await process.line(/"executor":/)) as { executor: string }
-  executors.set(executor, process)
-}
-
-const dispatcher = async (): Promise<{ id: string; process: RunningProcess }> =>
-  await until(async () => {
-    const message = await stranger().jsm.direct.getMessage('KV_EXECUTORS', {
-      last_by_subj: '$KV.EXECUTORS.dispatcher',
-    })
-    const id = message?.json<{ holder: string | null }>().holder
-    const process = id ? executors.get(id) : undefined
-    return id && process && { id, process }
-  }, 'an executor to dispatch')
-
-async function killDispatcher(): Promise<void> {
-  const { id, process } = await dispatcher()
-  executors.delete(id)
-  process.child.kill('SIGKILL')
-  await process.ended
-}
 
 beforeAll(async () => {
   running = await startSystem({}, undefined, ['registry', 'distributor', 'health-monitor'])
-  await startExecutor()
+  executors = new Executors(stranger())
+  await executors.start()
 })
 afterAll(async () => {
-  for (const process of executors.values()) await process[Symbol.asyncDispose]()
+  await executors[Symbol.asyncDispose]()
   await running[Symbol.asyncDispose]()
 })
 
@@ -220,12 +198,7 @@ for (const standby of [true, false])
       mode: 'async',
       handler: () => held.opened.then(() => ({ done: true })),
     })
-    if (standby) {
-      const told = await stranger().listen<{ following: string | null }>('poolmesh.standby')
-      await startExecutor()
-      const { id } = await dispatcher()
-      await until(() => told.some(({ following }) => following === id))
-    }
+    if (standby) await executors.standBy()
     const ids = await Promise.all(Array.from({ length: 5 }, () => stranger().submit(pool.task)))
     await until(() => pool.running === 5)
     if (!standby)
@@ -235,9 +208,9 @@ for (const standby of [true, false])
           .catch(() => null)
         return ids.every((id) => message?.string().includes(id))
       }, 'the runs to be written down')
-    await killDispatcher()
-    if (!standby) await startExecutor()
-    await dispatcher()
+    await executors.killDispatcher()
+    if (!standby) await executors.start()
+    await executors.dispatcher()
     const asked = pool.asked.length
     await until(() => ids.every((id) => pool.asked.slice(asked).includes(id)), 'all to be asked for')
     held.open()

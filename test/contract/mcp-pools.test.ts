@@ -1,35 +1,20 @@
 // Pools that are MCP servers do the same job as pools on the bus.
-import { type McpServerOptions, McpTestServer, type RunningProcess, run, until } from '@poolmesh/testkit'
+import { type McpServerOptions, McpTestServer, until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Executors } from './executors.ts'
 import { gate, type RunningSystem, type Stranger, startSystem, unique } from './harness.ts'
 
 let running: RunningSystem
-const executors = new Map<string, RunningProcess>()
+let executors: Executors
 const stranger = (): Stranger => running.stranger
-
-async function startExecutor(): Promise<void> {
-  const process = run('service.ts', ['executor'], { NATS_URL: stranger().url })
-  await process.line(/"msg":"ready"/)
-  const { executor } = JSON.parse(await process.line(/"executor":/)) as { executor: string }
-  executors.set(executor, process)
-}
-
-const dispatcher = async (): Promise<{ id: string; process: RunningProcess }> =>
-  await until(async () => {
-    const message = await stranger().jsm.direct.getMessage('KV_EXECUTORS', {
-      last_by_subj: '$KV.EXECUTORS.dispatcher',
-    })
-    const id = message?.json<{ holder: string | null }>().holder
-    const process = id ? executors.get(id) : undefined
-    return id && process && { id, process }
-  }, 'an executor to dispatch')
 
 beforeAll(async () => {
   running = await startSystem({}, undefined, ['registry', 'distributor', 'health-monitor'])
-  await startExecutor()
+  executors = new Executors(stranger())
+  await executors.start()
 })
 afterAll(async () => {
-  for (const process of executors.values()) await process[Symbol.asyncDispose]()
+  await executors[Symbol.asyncDispose]()
   await running[Symbol.asyncDispose]()
 })
 
@@ -174,15 +159,10 @@ test('the executor is killed: what runs there cannot be asked for, and runs agai
     kind: 'session_buddy',
     handler: ({ args }) => ((args['context'] as { attempt: number }).attempt === 1 ? held.opened : 'done'),
   })
-  const told = await stranger().listen<{ following: string | null }>('poolmesh.standby')
-  await startExecutor()
-  const { id: holder, process } = await dispatcher()
-  await until(() => told.some(({ following }) => following === holder))
+  await executors.standBy()
   const id = await stranger().submit(pool.task)
   await until(() => pool.running === 1)
-  executors.delete(holder)
-  process.child.kill('SIGKILL')
-  await process.ended
+  await executors.killDispatcher()
   expect(await stranger().resultOf(id)).toMatchObject({
     status: 'completed',
     pool_name: pool.poolName,
