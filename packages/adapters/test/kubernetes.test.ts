@@ -294,11 +294,39 @@ test('credentials that are not accepted are a refusal, and are told to nobody', 
   expect(JSON.stringify(told)).not.toMatch(/wrong-token|127\.0\.0\.1/)
 })
 
+test('credentials that cannot be had are a refusal', async () => {
+  const server = await cluster()
+  const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: '/nowhere/plugin' }
+  const file = JSON.parse(server.kubeconfig) as { users: object[] }
+  file.users = [{ name: 'tester', user: { exec } }]
+  const { adapter, first } = adapting(server, JSON.stringify(file))
+  adapter.add(runIn(server, SLEEP))
+  expect(await first()).toMatchObject(refused(/credentials cannot be used/))
+  expect(server.requests).toEqual([])
+})
+
 test('credentials are sent with everything', async () => {
   const server = await cluster({ token: 'right' })
   const { adapter, first } = adapting(server)
   adapter.add(runIn(server, script(`console.log('poolmesh-result: {}')`)))
   expect(await first()).toMatchObject(answered({ status: 'completed', output: {} }))
+})
+
+test('a server with TLS is trusted as the kubeconfig says, and connections are kept', async () => {
+  const server = await cluster({ tls: true, token: 'right' })
+  const { adapter, told } = adapting(server)
+  const done = script(`${WRITE}({done: true}))`)
+  for (let n = 0; n < 5; n++) {
+    adapter.add(runIn(server, done, { task_id: `t-${n}` }))
+    await until(() => told.length === n + 1)
+  }
+  for (const one of told) expect(one).toMatchObject(answered({ output: { done: true } }))
+  expect(server.requests.length).toBeGreaterThan(10)
+  expect(server.connections).toBeLessThanOrEqual(4)
+  const nobody = server.kubeconfig.replace(/"certificate-authority-data":"[^"]+"/, '"x":1')
+  const doubtful = adapting(server, nobody)
+  doubtful.adapter.add(runIn(server, done, { task_id: 'doubtful' }))
+  expect(await doubtful.first()).toMatchObject(refused(/certificate is not trusted/))
 })
 
 test('where nobody listens the task was not begun', async () => {
