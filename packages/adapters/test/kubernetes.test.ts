@@ -396,14 +396,29 @@ test('the next run of a task begins when the Job of the one before is gone', asy
   ])
 })
 
-test('a run that failed makes room for the next', async () => {
+test.for([
+  ['failed', 'process.exitCode = 1'],
+  ['said that it failed', `${WRITE}({status: 'failed', error: 'no paper'}))`],
+  ['said nothing that makes sense', `${WRITE}('splendid'))`],
+])('a run that %s makes room for the next', async ([, text]) => {
   const server = await cluster()
   const { adapter, told } = adapting(server)
-  adapter.add(runIn(server, script('process.exitCode = 1')))
+  adapter.add(runIn(server, script(text as string)))
   await until(() => told.length === 1)
   adapter.add(runIn(server, script(`${WRITE}({attempt: process.env.POOLMESH_ATTEMPT}))`), {}, 2))
   await until(() => told.length === 2)
   expect(told[1]).toMatchObject({ ...answered({ output: { attempt: '2' } }), attempt: 2 })
+})
+
+test('a run that completed and whose answer came to nobody is not run again', async () => {
+  const server = await cluster()
+  const before = adapting(server)
+  before.adapter.add(runIn(server, script(`${WRITE}({n: 1}))`)))
+  await before.first()
+  const after = adapting(server)
+  after.adapter.add(runIn(server, script(`${WRITE}({n: 2}))`), {}, 2))
+  expect(await after.first()).toMatchObject({ ...answered({ output: { n: 1 } }), attempt: 2 })
+  expect(server.started).toHaveLength(1)
 })
 
 test('a Job that somebody deletes is lost', async () => {

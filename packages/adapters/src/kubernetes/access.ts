@@ -111,7 +111,7 @@ export class ClusterAccess implements Disposable {
     class Config extends kubernetes.KubeConfig {
       override async applySecurityAuthentication(request: RequestContext): Promise<void> {
         await super.applySecurityAuthentication(request)
-        request.setSignal(AbortSignal.any([closing, AbortSignal.timeout(CALL_MS)]))
+        request.setSignal(AbortSignal.timeout(CALL_MS))
         const fresh = request.getDispatcher() ?? new Agent()
         if (kept === null || kept.until < performance.now()) {
           // Requests that are under way end first.

@@ -1,7 +1,7 @@
 // One run as a Job: made, or found to be there already, then followed until it has ended or somebody gives it up.
 // Invariants:
 //  K1  a task has one Job in a pool at a time: the API refuses a second one of that name, and who is refused goes on with
-//      the Job that is there, unless that has failed
+//      the Job that is there, unless that has ended without completing the task
 //  K2  a Job is deleted by its uid, so never another one of its name
 //  K3  each run is told at most one end; that nothing runs any more is told besides, when it was given up
 import { setTimeout as pause } from 'node:timers/promises'
@@ -13,9 +13,18 @@ import type { RunEvents } from '../adapter.ts'
 import type { ClusterClient } from './access.ts'
 import { deleteJob, podsOf } from './deletion.ts'
 import { type Failure, failureOf } from './failures.ts'
-import { attemptPatch, configMapOf, jobName, jobOf, MAX_TASK_BYTES, wantsFile, writtenOn } from './job.ts'
+import {
+  attemptPatch,
+  CONTAINER,
+  configMapOf,
+  jobName,
+  jobOf,
+  MAX_TASK_BYTES,
+  wantsFile,
+  writtenOn,
+} from './job.ts'
 import type { Follower, NamespaceJobs } from './namespace.ts'
-import { endOf, hindranceOf, needsLog, type Outcome, outcomeOf } from './outcome.ts'
+import { endOf, hindranceOf, isCompleted, needsLog, type Outcome, outcomeOf } from './outcome.ts'
 import type { JobTemplate } from './template.ts'
 
 const FIRST_RETRY_MS = 100
@@ -150,14 +159,18 @@ export class JobRun implements Follower {
       this.lose('a later run of the task has its Job')
       return true
     }
-    if (written.attempt < this.attempt && endOf(job)?.how === 'failed') {
+    const isEarlier = written.attempt < this.attempt
+    if (isEarlier && endOf(job) !== null) {
+      const outcome = await this.#again(() => this.#read(job, uid))
+      if (this.#over) return false
+      if (outcome !== null && isCompleted(outcome)) return this.#tell(outcome)
       const { graceSeconds } = this
       await deleteJob({ client, namespace, name: this.name, uid, graceSeconds }, this.#stopped.signal)
       return false
     }
     // What makes room already.
     if (job.metadata?.deletionTimestamp) return false
-    if (written.attempt < this.attempt) {
+    if (isEarlier) {
       const body = attemptPatch(this.attempt, job.metadata?.resourceVersion)
       const patched = await this.#patch(client, body)
       if (!patched) return false
@@ -247,23 +260,28 @@ export class JobRun implements Follower {
   }
 
   async #end(job: V1Job): Promise<void> {
-    const outcome = await this.#again(() => this.#read(job))
-    if (outcome === null || this.#over) return
-    if (outcome.kind === 'lost') return this.lose(outcome.problem)
-    this.#ended(() => this.#parts.events.answer(this.pool, this.taskId, this.attempt, outcome.answer))
+    const outcome = await this.#again(() => this.#read(job, this.#uid as string))
+    if (outcome !== null) this.#tell(outcome)
+  }
+
+  #tell(outcome: Outcome): true {
+    if (outcome.kind === 'lost') this.lose(outcome.problem)
+    else this.#ended(() => this.#parts.events.answer(this.pool, this.taskId, this.attempt, outcome.answer))
+    return true
   }
 
   /** @throws what the client throws */
-  async #read(job: V1Job): Promise<Outcome> {
+  async #read(job: V1Job, uid: string): Promise<Outcome> {
     const { namespace } = this.#parts.jobs
     const client = await this.#parts.jobs.client
-    const pods = await podsOf(client, namespace, this.name, this.#uid as string)
+    const pods = await podsOf(client, namespace, this.name, uid)
     const pod = pods.at(-1)
     const name = pod?.metadata?.name
     if (name === undefined || !needsLog(job, pod)) return outcomeOf(job, pod, '', false)
     const log = await client.core.readNamespacedPodLog({
       namespace,
       name,
+      container: CONTAINER,
       tailLines: 1,
       limitBytes: MAX_LOG_BYTES,
     })
