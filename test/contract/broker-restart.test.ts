@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '@nats-io/transport-node'
 import { freePort, type NatsServer, startNatsServer } from '@poolmesh/bus'
-import { HttpPool, type RunningProcess, run, until } from '@poolmesh/testkit'
+import { HttpPool, McpTestServer, type RunningProcess, run, until } from '@poolmesh/testkit'
 import { definePool } from '@poolmesh/worker'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { completed, Stranger, unique } from './harness.ts'
@@ -120,4 +120,45 @@ test('runs in an HTTP pool are neither lost nor begun again, whether they end wh
   for (const id of ids)
     expect(await stranger.resultFrom(id)).toMatchObject({ status: 'completed', output: { by: 'http' } })
   expect(pool.received.map(({ task }) => task.task_id).sort()).toEqual([...ids].sort())
+})
+
+test('runs in an MCP pool are neither lost nor begun again', async () => {
+  const away = Promise.withResolvers<void>()
+  const later = Promise.withResolvers<void>()
+  await using pool = await McpTestServer.start({
+    kind: 'mahavishnu',
+    handler: async ({ args }) => {
+      await (args['prompt'] === 'later' ? later.promise : away.promise)
+      return args['prompt']
+    },
+  })
+  // What it runs is tried again once the executor looks for lost answers.
+  let deaf = false
+  await using plain = await stranger.own({
+    maxWorkers: 2,
+    handler: (work) => (deaf ? completed(work, {}) : undefined),
+  })
+  const name = unique('mcp')
+  await stranger.ask('pool.register', {
+    name,
+    pool_type: 'mahavishnu',
+    endpoint: pool.endpoint,
+    capabilities: [name],
+  })
+  await stranger.fitting({ required_capabilities: [name] }, [name])
+  const submit = (prompt: string) =>
+    stranger.submit({ timeout: 300, required_capabilities: [name], payload: { prompt } })
+  const ids = await Promise.all([submit('away'), submit('later')])
+  await stranger.submit({ timeout: 300, ...plain.task })
+  await until(() => pool.running === 2 && plain.received.length === 1)
+  await server.stop('SIGKILL')
+  deaf = true
+  away.resolve()
+  await until(() => pool.running === 1)
+  await startServer()
+  await until(() => plain.received.length === 2, 'the executor to look for lost answers')
+  later.resolve()
+  for (const id of ids) expect(await stranger.resultFrom(id)).toMatchObject({ status: 'completed' })
+  expect(pool.calls.filter(({ tool }) => tool === 'worker_execute')).toHaveLength(2)
+  expect(pool.cancelled).toEqual([])
 })

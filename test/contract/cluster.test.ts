@@ -14,6 +14,7 @@ import {
 import { completedSubject } from '@poolmesh/types'
 import { definePool } from '@poolmesh/worker'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { completed, Stranger } from './harness.ts'
 
 const SERVICES = ['registry', 'executor', 'executor', 'distributor', 'health-monitor']
 const STREAMS = [
@@ -75,14 +76,6 @@ test('every stream, bucket and consumer has three copies', async () => {
   // Those of the lanes that one of the executors has made, beside the shared ones.
   expect(lanes.length).toBeGreaterThan(2)
 })
-
-/** docs/chaos.md, What is open: after a kill the cluster stood still for more than a minute in two of six runs, cause not found. */
-const RUN_KILLS = process.env['CLUSTER_KILLS'] === '1'
-if (!RUN_KILLS)
-  process.stderr.write(
-    'skipped: killing servers of a cluster, which stands still after it now and then (docs/chaos.md). CLUSTER_KILLS=1 runs them\n',
-  )
-const kills = test.skipIf(!RUN_KILLS)
 
 const leaderOf = async (stream: string): Promise<string | undefined> =>
   (await jsm.streams.info(stream).catch(() => null))?.cluster?.leader
@@ -159,39 +152,47 @@ async function oneResultEach(ids: string[]): Promise<void> {
   expect(ids.filter((id) => seen.get(id) !== 1)).toEqual([])
 }
 
-kills(
-  'the server that leads the pending tasks is killed under load and started again',
-  async () => {
-    const name = await until(() => leaderOf('TASKS'), 'a leader')
-    await killedUnderLoad(cluster.nodes.find((node) => node.name === name)!)
-  },
-  180_000,
-)
+test('an answer of a plain pool that dies with the pool’s server, unknown to the executors on others, is asked for again', async () => {
+  const executors = services.filter((_, i) => SERVICES[i] === 'executor')
+  const taken = executors.flatMap((service) => /"server":"([^"]+)"/.exec(service.stdout())?.[1] ?? [])
+  const node = cluster.nodes.find(({ url }) => !taken.some((server) => url.endsWith(server))) as TestNode
+  const stranger = await Stranger.to(node.url)
+  parts.defer(() => stranger.close())
+  let deaf = true
+  await using pool = await stranger.own({
+    maxWorkers: 2,
+    handler: (work) => (deaf ? undefined : completed(work, { done: true })),
+  })
+  const id = await stranger.submit({ ...pool.task, timeout: 300 })
+  await until(() => pool.received.length === 1, 'the pool to have the task')
+  deaf = false
+  await node.kill('SIGKILL')
+  expect(await stranger.resultFrom(id)).toMatchObject({ status: 'completed' })
+  await node.start()
+  await healed()
+}, 180_000)
 
-kills(
-  'one that does not lead them is killed under load and started again',
-  async () => {
-    const name = await until(() => leaderOf('TASKS'), 'a leader')
-    await killedUnderLoad(cluster.nodes.find((node) => node.name !== name)!)
-  },
-  180_000,
-)
+test('the server that leads the pending tasks is killed under load and started again', async () => {
+  const name = await until(() => leaderOf('TASKS'), 'a leader')
+  await killedUnderLoad(cluster.nodes.find((node) => node.name === name)!)
+}, 180_000)
 
-kills(
-  'all three are killed at once: what was acknowledged ends',
-  async () => {
-    const handles = Array.from({ length: 2_000 }, (_, n) =>
-      system.executor.submit({ task_type: 'load', payload: { n }, required_capabilities: ['steady'] }),
-    )
-    await handles[0]!.stored
-    await Promise.all(cluster.nodes.map((node) => node.kill('SIGKILL')))
-    await Promise.all(cluster.nodes.map((node) => node.start()))
-    const results = await Promise.all(handles.map((handle) => handle.result()))
-    expect(new Set(results.map(({ status }) => status))).toEqual(new Set(['completed']))
-    await oneResultEach(handles.map((handle) => handle.taskId))
-  },
-  180_000,
-)
+test('one that does not lead them is killed under load and started again', async () => {
+  const name = await until(() => leaderOf('TASKS'), 'a leader')
+  await killedUnderLoad(cluster.nodes.find((node) => node.name !== name)!)
+}, 180_000)
+
+test('all three are killed at once: what was acknowledged ends', async () => {
+  const handles = Array.from({ length: 2_000 }, (_, n) =>
+    system.executor.submit({ task_type: 'load', payload: { n }, required_capabilities: ['steady'] }),
+  )
+  await handles[0]!.stored
+  await Promise.all(cluster.nodes.map((node) => node.kill('SIGKILL')))
+  await Promise.all(cluster.nodes.map((node) => node.start()))
+  const results = await Promise.all(handles.map((handle) => handle.result()))
+  expect(new Set(results.map(({ status }) => status))).toEqual(new Set(['completed']))
+  await oneResultEach(handles.map((handle) => handle.taskId))
+}, 180_000)
 
 test('fewer copies, and more again, reach what is there; who asks for nothing changes nothing', async () => {
   const nc = await cluster.connect()

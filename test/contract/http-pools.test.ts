@@ -126,7 +126,7 @@ test('a pool that no task can be sent to gets none, and explain says why', async
   await using pool = await http(capability, { mode: 'sync' })
   expect(await stranger().run(task)).toMatchObject({ pool_name: pool.poolName, metadata: { attempts: 1 } })
   const { candidates } = await stranger().explain(task)
-  expect(candidates[0]).toMatchObject({ pool: pool.poolName, cancel: 'acknowledged' })
+  expect(candidates[0]).toMatchObject({ pool: pool.poolName, cancel: 'acknowledged', output: true })
 })
 
 test('a refusal is no attempt', async () => {
@@ -150,6 +150,32 @@ test('a pool that never answers times out, and is told', async () => {
     metadata: { reason: 'RUN_TIMEOUT' },
   })
   await until(() => pool.cancelled.includes(id))
+})
+
+test('an answer that comes after the timeout changes nothing, and the slot is free for the next task', async () => {
+  const late = new Set<string>()
+  await using pool = await http(
+    unique('cap'),
+    { mode: 'sync', fault: ({ task }) => (late.has(task.task_id) ? 'late' : null) },
+    { max_workers: 1 },
+  )
+  const id = unique('t')
+  late.add(id)
+  await stranger().submit({ ...pool.task, task_id: id, timeout: 1 })
+  expect(await stranger().resultOf(id)).toMatchObject({ status: 'timeout' })
+  await until(() => pool.late.includes(id))
+  expect(await stranger().run(pool.task)).toMatchObject({ status: 'completed', pool_name: pool.poolName })
+  expect(stranger().resultsOf(id)).toHaveLength(1)
+  expect(await stranger().resultFrom(id)).toMatchObject({ status: 'timeout' })
+})
+
+test('a pool that takes twice as long each time is waited for until the timeout, and no longer', async () => {
+  await using pool = await http(unique('cap'), { mode: 'sync', fault: () => 'twice_as_slow' })
+  const statuses: string[] = []
+  while (statuses.at(-1) !== 'timeout')
+    statuses.push((await stranger().run({ ...pool.task, timeout: 1 })).status)
+  expect(statuses.length).toBeGreaterThan(3)
+  expect(new Set(statuses.slice(0, -1))).toEqual(new Set(['completed']))
 })
 
 test('cancelled while it runs: the pool is told, the slot is free once it says so, and the result says what it did', async () => {

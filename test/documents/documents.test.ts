@@ -46,7 +46,7 @@ test('README shows code of examples only', () => {
 function example(file: string, servers: string) {
   const child = spawn(process.execPath, [join(ROOT, 'examples', 'quickstart', file)], {
     cwd: ROOT,
-    env: { ...process.env, NATS_URL: servers },
+    env: { ...process.env, NATS_URL: servers, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let printed = ''
@@ -72,4 +72,15 @@ test('the pool and the client of the README work together as it says', async () 
   expect(await client.ended).toBe(0)
   const [promised] = /(?<=prints `)[^`]+/.exec(read('README.md').replaceAll('\n', ' ')) ?? []
   expect(client.printed()).toBe(`${promised}\n`)
+})
+
+test('the pool behind HTTP of docs/adapters.md runs what it is sent', async () => {
+  await using pool = example('http-pool.ts', '')
+  const [, endpoint] = await until(() => /the pool is at (\S+)/.exec(pool.printed()), 'the pool to be served')
+  const response = await fetch(`${endpoint}/tasks`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ task_type: 'whisper', payload: { text: 'HUSH' } }),
+  })
+  expect(await response.json()).toMatchObject({ status: 'completed', output: { text: 'hush' } })
 })

@@ -123,7 +123,7 @@ export function handover(subject: Subject): void {
 
     check(subject, {
       name: 'not listed: a pool that tells of none is in no list, and adopting it says nothing',
-      unless: ({ adoption }) => (adoption === 'none' ? null : `it declares adoption: ${adoption}`),
+      unless: (traits) => only('none')(traits) ?? (traits.direct ? 'it declares direct' : null),
       run: async (setting) => {
         const run = await leftBehind(setting)
         const other = await setting.another()
@@ -131,6 +131,20 @@ export function handover(subject: Subject): void {
         other.adapter.adopt(again(run))
         await other.settle(setting.pool.descriptor)
         expect(other.told(run)).toEqual([])
+        await undisturbed(setting, run)
+      },
+    })
+
+    check(subject, {
+      name: 'not listed, direct: its answer could come to that executor alone, and adopting it tells that it is lost',
+      unless: (traits) => only('none')(traits) ?? (traits.direct ? null : 'it does not declare direct'),
+      run: async (setting) => {
+        const run = await leftBehind(setting)
+        const other = await setting.another()
+        expect((await other.adapter.running([setting.pool.descriptor], ANSWER_MS)).size).toBe(0)
+        other.adapter.adopt(again(run))
+        expect(other.told(run)).toEqual([])
+        expect(await other.first(run)).toEqual({ kind: 'lost', attempt: 2 })
         await undisturbed(setting, run)
       },
     })

@@ -18,13 +18,15 @@ export interface RunEvents {
 export interface Traits {
   /** Of a pool that is told to stop a task: it says when it has, it is asked and may never say, or it cannot be asked. */
   cancel: Cancellation
-  /** Whether its answers have an output. */
+  /** Whether its answers have what a task gave; false: a text about it at most, which `task.explain` says too. */
   output: boolean
   /**
    * How the runs of an executor that is gone are found again: the pool lists what it runs, it can be asked for each run by
    * its task's id, or it tells of none and only who sent them knows.
    */
   adoption: 'listed' | 'by_id' | 'none'
+  /** Its answers come over a connection of the adapter's own: none is missed while the one to the bus is cut. */
+  direct?: boolean
 }
 
 /** How tasks reach the pools of a kind. Nothing answers at once: what happens to a run is told by {@link RunEvents}. */

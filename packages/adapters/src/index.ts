@@ -1,5 +1,13 @@
 export type { KnownRuns, PoolAdapter, RunEvents, Traits } from './adapter.ts'
 export { Adapters } from './adapters.ts'
-export { type HeadersByUrl, HttpAdapter, headersFor } from './http/index.ts'
+export { type HeadersByUrl, HttpAdapter, HttpClient, targetOf } from './http/index.ts'
 export { KubernetesAdapter, KubernetesHealth } from './kubernetes/index.ts'
+export {
+  McpAdapter,
+  McpFault,
+  type McpServer,
+  type McpSession,
+  McpSessions,
+  type ToolResult,
+} from './mcp/index.ts'
 export { NatsAdapter } from './nats.ts'

@@ -2,11 +2,11 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClaimCheck, type Logger } from '@poolmesh/bus'
 import { startTestServer } from '@poolmesh/testkit'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import { conformance, type Subject } from '../conformance/index.ts'
-import { HttpAdapter, KubernetesAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
+import { HttpAdapter, KubernetesAdapter, McpAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
 import { jobsPool } from './scripted-jobs.ts'
-import { httpPool, plainPool, workerPool } from './scripted-pools.ts'
+import { httpPool, mcpPool, plainPool, servedPool, workerPool } from './scripted-pools.ts'
 
 let server: Awaited<ReturnType<typeof startTestServer>>
 /** Of executors, which take turns. An adapter does not own its connection. */
@@ -26,10 +26,10 @@ const onTheBus = (pool: typeof plainPool): Omit<Subject, 'name'> => ({
   pool: async () => await pool(await server.connect('pool'), connections[0] as NatsConnection),
 })
 
-const behindHttp = (mode: 'sync' | 'async'): Omit<Subject, 'name'> => ({
+const behindHttp = (pool: Subject['pool']): Omit<Subject, 'name'> => ({
   adapter: (runs: RunEvents, log: Logger) =>
     new HttpAdapter({ runs, claims: { get: async () => null }, headers: {}, log }),
-  pool: () => httpPool(mode),
+  pool,
 })
 
 const SILENT_DEATH =
@@ -47,13 +47,40 @@ conformance({
   cannot: { lost: SILENT_DEATH, runs_once: 'a plain subscriber runs whatever it is sent' },
 })
 
-conformance({ name: 'HttpAdapter, servers that answer 202', ...behindHttp('async') })
+conformance({ name: 'HttpAdapter, servers that answer 202', ...behindHttp(() => httpPool('async')) })
 
 const FORGETFUL = 'such a server knows nothing of a task but its connection'
 conformance({
   name: 'HttpAdapter, servers that answer when the task is done',
-  ...behindHttp('sync'),
+  ...behindHttp(() => httpPool('sync')),
   cannot: { runs_once: FORGETFUL, adoption: FORGETFUL },
+})
+
+conformance({
+  name: 'HttpAdapter, pools of the worker package',
+  ...behindHttp(servedPool),
+  cannot: { nonsense: 'the worker package writes every answer itself' },
+})
+
+const behindMcp = (pool: Subject['pool']): Omit<Subject, 'name'> => ({
+  adapter: (runs: RunEvents, log: Logger) =>
+    new McpAdapter({ runs, claims: { get: async () => null }, headers: {}, log }),
+  pool,
+  cannot: { runs_once: 'a call of a tool has no id that a server would know again' },
+})
+
+conformance({ name: 'McpAdapter, Session-Buddy', ...behindMcp(() => mcpPool('session_buddy')) })
+
+conformance({
+  name: 'McpAdapter, mahavishnu with workers',
+  ...behindMcp(() => mcpPool('mahavishnu')),
+  outputOf: (output) => ({ worker_id: expect.any(String), output, exit_code: 0 }),
+})
+
+conformance({
+  name: 'McpAdapter, mahavishnu with pools',
+  ...behindMcp(() => mcpPool('mahavishnu', { use: 'pool_execute' })),
+  outputOf: (output) => ({ pool_id: 'default', output, exit_code: 0 }),
 })
 
 let kubeconfig: string | undefined

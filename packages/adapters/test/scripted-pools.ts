@@ -1,8 +1,10 @@
 // Pools of each kind that do what their tasks' scripts say.
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { errors, type Msg, type NatsConnection } from '@nats-io/transport-node'
-import { HttpPool, type HttpPoolOptions, until } from '@poolmesh/testkit'
+import { silentLogger } from '@poolmesh/bus'
+import { HttpPool, type HttpPoolOptions, type McpHandler, McpTestServer, until } from '@poolmesh/testkit'
 import { type PoolDescriptor, poolDescriptorSchema } from '@poolmesh/types'
-import { definePool } from '@poolmesh/worker'
+import { definePool, serveHttp } from '@poolmesh/worker'
 import type { Script, ScriptedPool } from '../conformance/index.ts'
 
 interface Task {
@@ -85,10 +87,7 @@ export async function workerPool(nc: NatsConnection, observer: NatsConnection): 
   const pool = await definePool({
     name,
     maxWorkers: max_workers,
-    handler: (task, { signal }) => {
-      signal.addEventListener('abort', () => scripts.stop(task.task_id))
-      return scripts.run(task)
-    },
+    handler: (task, { signal }) => run(scripts, task, signal),
   }).start({ nc })
   const descriptor = await answered.promise
   let stopping: Promise<void> | undefined
@@ -155,4 +154,92 @@ export async function httpPool(mode: HttpPoolOptions['mode']): Promise<ScriptedP
     },
     kill: () => server[Symbol.asyncDispose](),
   })
+}
+
+/** An MCP server, which is not told which task it runs: the task's id is in its output. */
+export async function mcpPool(
+  kind: 'session_buddy' | 'mahavishnu',
+  metadata: object = {},
+): Promise<ScriptedPool> {
+  const scripts = new Scripts()
+  let full = false
+  const taskIn = (args: Record<string, unknown>): Task => {
+    const { payload } = JSON.parse(String(args['prompt'])) as Task
+    return { task_id: (payload.output as { from: string }).from, payload }
+  }
+  const handler: McpHandler = ({ args, signal }) => run(scripts, taskIn(args), signal)
+  const server = await McpTestServer.start({
+    kind,
+    handler,
+    fault: (_, args) => {
+      if (args['prompt'] === undefined) return null
+      return full ? 'busy_503' : taskIn(args).payload.script === 'nonsense' ? 'no_message' : null
+    },
+  })
+  const descriptor = descriptorOf({
+    pool_type: kind,
+    endpoint: server.endpoint,
+    metadata: { mcp: { pool_id: 'default', ...metadata } },
+  })
+  return scripted(descriptor, scripts, {
+    takeNoMore: () => {
+      full = true
+    },
+    kill: () => server[Symbol.asyncDispose](),
+  })
+}
+
+/** Of the worker package, behind HTTP. It is killed by cutting it off: it would say good-bye. */
+export async function servedPool(): Promise<ScriptedPool> {
+  const scripts = new Scripts()
+  const { name, max_workers } = descriptorOf({ pool_type: 'nats' })
+  const pool = await serveHttp(
+    definePool({ name, maxWorkers: max_workers, handler: (task, { signal }) => run(scripts, task, signal) }),
+    { log: silentLogger(), handleSignals: false },
+  )
+  const way = await startWay(Number(new URL(pool.endpoint).port))
+  const descriptor = descriptorOf({ pool_type: 'mahavishnu', endpoint: way.endpoint })
+  return scripted(descriptor, scripts, {
+    takeNoMore: () => void pool.stop({ drain: true }),
+    kill: async () => {
+      await way.cut()
+      await pool.stop({ drain: false })
+    },
+  })
+}
+
+/** Carries connections to a port of this machine until it is cut. */
+async function startWay(to: number): Promise<{ endpoint: string; cut: () => Promise<void> }> {
+  const sockets = new Set<Socket>()
+  const server = createServer((incoming) => {
+    const outgoing = connect(to, '127.0.0.1')
+    for (const [one, other] of [
+      [incoming, outgoing],
+      [outgoing, incoming],
+    ] as const) {
+      sockets.add(one)
+      one
+        .on('error', () => {})
+        .on('close', () => {
+          sockets.delete(one)
+          other.destroy()
+        })
+      one.pipe(other)
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut: async () => {
+      const closed = new Promise((resolve) => server.close(resolve))
+      for (const socket of sockets) socket.destroy()
+      await closed
+    },
+  }
+}
+
+/** Of a handler: told to stop, it does. */
+function run(scripts: Scripts, task: Task, signal: AbortSignal): Promise<unknown> {
+  signal.addEventListener('abort', () => scripts.stop(task.task_id))
+  return scripts.run(task)
 }

@@ -1,10 +1,18 @@
 // The consumers of the lanes belong to the executor that dispatches: it makes its own and deletes its predecessor's. That
 // delivers at once whatever the predecessor had not acknowledged, and ends the predecessor's pulls, should it live: what
 // it says of a message goes nowhere.
-import { AckPolicy, type JetStreamManager } from '@nats-io/jetstream'
-import { nanos } from '@nats-io/transport-node'
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  AckPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstreamManager,
+} from '@nats-io/jetstream'
+import { type NatsConnection, nanos } from '@nats-io/transport-node'
 import { BUCKETS, LANES, type PriorityLane, STREAMS } from '@poolmesh/types'
 import type { Publisher } from './publisher.ts'
+import { isNothing, readKey } from './stored-results.ts'
 import { FANOUT_CONSUMER } from './topology.ts'
 
 /** A lane, or what comes back into it from having been parked. */
@@ -22,12 +30,16 @@ export interface LaneConsumer {
 const PREFIX = 'lane-'
 /** An acknowledgement that got lost is made up for after this; nobody else is waiting for the message. */
 const ACK_WAIT_MS = 60_000
-/** Another executor may be making its own: it or we will find out by the lease. */
-const TRIES = 5
+/** A consumer without a leader is elected one in 4 to 9 s, and answers nothing until then; it is asked again. */
+const REQUEST_MS = 3_000
+const LIMIT_MS = 30_000
+const AGAIN_MS = 100
+/** The server takes a consumer off its list at once. The answer to that comes from the consumer's leader, where it has one. */
+const DELETE_MS = 500
 
 const subjectOf = (feed: Feed): string => `task.submitted.${feed}.*`
 
-/** Consumers of lanes, of whichever executor. */
+/** Consumers of lanes, of whichever executor. In a cluster those without a leader are missing. */
 export async function laneConsumers(
   jsm: JetStreamManager,
 ): Promise<{ name: string; subject: string; delivered: number; open: number; pending: number }[]> {
@@ -50,47 +62,118 @@ interface Reached {
   open: number
 }
 
+/** More than a lane can have: whoever waits for them waits for as long as it ever does. JSON has no infinity. */
+const UNKNOWN = Number.MAX_VALUE
+
 const KEY = `$KV.${BUCKETS.executors}.lanes`
 
 /**
  * Makes consumers of our own in place of all others. What they had delivered is written down before they go: whoever takes
  * over from us before all of that has come here again finds our consumers, which know nothing of it.
+ *
+ * In a cluster that has just lost a server a consumer may be without a leader for seconds, an old one as well as one that
+ * was made now. What an old one had delivered is then not known, so that it may be everything; a new one is waited for,
+ * since the next one would take as long.
  * @param token part of their names, never used before
+ * @param wanted false once another has the lanes
  * @throws Error where that cannot be done now
  */
 export async function takeOverLanes(
+  nc: NatsConnection,
+  publisher: Publisher,
+  token: string,
+  wanted: () => boolean,
+): Promise<LaneConsumer[]> {
+  const jsm = await jetstreamManager(nc, { timeout: REQUEST_MS, checkAPI: false })
+  const feeds = LANES.flatMap((lane) =>
+    [`${lane}-back` as const, lane].map((feed) => ({ lane, feed, name: nameOf(feed, token) })),
+  )
+  const missing = new Set(feeds)
+  const end = performance.now() + LIMIT_MS
+  let before: Map<string, Reached> | null = null
+  for (;;) {
+    if (!wanted()) throw new Error('another executor has the lanes')
+    try {
+      before ??= await readReached(jsm)
+      await removeOthers(nc, jsm, publisher, token, before)
+      const made = await Promise.allSettled(
+        [...missing].map(async (one) => {
+          await make(jsm, one.feed, one.name)
+          missing.delete(one)
+        }),
+      )
+      for (const one of made) if (one.status === 'rejected') throw one.reason
+      const reached = before
+      return feeds.map(({ lane, feed, name }) => {
+        const known = reached.get(subjectOf(feed))
+        return { lane, name, deliveredBefore: known?.delivered ?? 0, openBefore: known?.open ?? 0 }
+      })
+    } catch (error) {
+      if (performance.now() > end) throw error
+    }
+    await pause(AGAIN_MS)
+  }
+}
+
+/** Whether the server knows for sure that there is no such consumer, rather than that nobody leads it at the moment. */
+export async function isConsumerGone(jsm: JetStreamManager, stream: string, name: string): Promise<boolean> {
+  try {
+    await jsm.consumers.info(stream, name)
+    return false
+  } catch (error) {
+    return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound
+  }
+}
+
+const nameOf = (feed: Feed, token: string): string => `${PREFIX}${feed}-${token}`
+
+async function removeOthers(
+  nc: NatsConnection,
   jsm: JetStreamManager,
   publisher: Publisher,
   token: string,
-): Promise<LaneConsumer[]> {
-  const before = await readReached(jsm)
-  for (let tries = 1; ; tries++) {
-    const others = await laneConsumers(jsm)
-    for (const { subject, delivered, open } of others) {
+  before: Map<string, Reached>,
+): Promise<void> {
+  const others = await namesOfOthers(nc, token)
+  if (others.length === 0) return
+  await Promise.all(
+    others.map(async (name) => {
+      const { subject, ...reached } = await reachedBy(jsm, name)
       const known = before.get(subject)
-      if (!known || delivered >= known.delivered) before.set(subject, { delivered, open })
-    }
-    await writeReached(publisher, before)
-    await Promise.all(others.map(({ name }) => jsm.consumers.delete(STREAMS.tasks, name).catch(() => false)))
-    try {
-      return await Promise.all(
-        LANES.flatMap((lane) =>
-          [`${lane}-back` as const, lane].map((feed) => make(jsm, lane, feed, token, before)),
-        ),
-      )
-    } catch (error) {
-      if (tries === TRIES) throw error
-    }
+      if (!known || reached.delivered >= known.delivered) before.set(subject, reached)
+    }),
+  )
+  await writeReached(publisher, before)
+  const deleted = Promise.all(
+    others.map((name) => jsm.consumers.delete(STREAMS.tasks, name).catch(() => false)),
+  )
+  await Promise.race([deleted, pause(DELETE_MS, undefined, { ref: false })])
+}
+
+/** By the list of those that were assigned: the lister of the client leaves out what has no leader. */
+async function namesOfOthers(nc: NatsConnection, token: string): Promise<string[]> {
+  const answer = await nc.request(`$JS.API.CONSUMER.NAMES.${STREAMS.tasks}`, '', { timeout: REQUEST_MS })
+  const body = answer.json<{ consumers?: string[]; error?: { description: string } }>()
+  if (body.error) throw new Error(`the consumers of the lanes cannot be listed: ${body.error.description}`)
+  return (body.consumers ?? []).filter(
+    (name) => name.startsWith(PREFIX) && name !== FANOUT_CONSUMER && !name.endsWith(`-${token}`),
+  )
+}
+
+async function reachedBy(jsm: JetStreamManager, name: string): Promise<Reached & { subject: string }> {
+  const subject = subjectOf(name.slice(PREFIX.length, name.lastIndexOf('-')) as Feed)
+  try {
+    const { delivered, num_ack_pending: open } = await jsm.consumers.info(STREAMS.tasks, name)
+    return { subject, delivered: delivered.stream_seq, open }
+  } catch (error) {
+    if (isNothing(error)) return { subject, delivered: 0, open: 0 }
+    const { state } = await jsm.streams.info(STREAMS.tasks)
+    return { subject, delivered: state.last_seq, open: UNKNOWN }
   }
 }
 
 async function readReached(jsm: JetStreamManager): Promise<Map<string, Reached>> {
-  const stored = await jsm.direct
-    .getMessage(`KV_${BUCKETS.executors}`, { last_by_subj: KEY })
-    .catch((error: Error) => {
-      if (/no message|not found/i.test(error.message)) return null
-      throw error
-    })
+  const stored = await readKey(jsm, BUCKETS.executors, 'lanes')
   return new Map(stored ? stored.json<[string, Reached][]>() : [])
 }
 
@@ -99,23 +182,22 @@ async function writeReached(publisher: Publisher, reached: ReadonlyMap<string, R
   if (outcome.kind !== 'stored') throw new Error(`the state of the lanes is not stored: ${outcome.message}`)
 }
 
-async function make(
-  jsm: JetStreamManager,
-  lane: PriorityLane,
-  feed: Feed,
-  token: string,
-  before: ReadonlyMap<string, Reached>,
-): Promise<LaneConsumer> {
-  const name = `${PREFIX}${feed}-${token}`
-  const subject = subjectOf(feed)
-  await jsm.consumers.add(STREAMS.tasks, {
-    durable_name: name,
-    filter_subject: subject,
-    ack_policy: AckPolicy.Explicit,
-    ack_wait: nanos(ACK_WAIT_MS),
-    max_ack_pending: 1_000_000,
-    max_deliver: -1,
-  })
-  const known = before.get(subject)
-  return { lane, name, deliveredBefore: known?.delivered ?? 0, openBefore: known?.open ?? 0 }
+async function make(jsm: JetStreamManager, feed: Feed, name: string): Promise<void> {
+  try {
+    await jsm.consumers.add(STREAMS.tasks, {
+      durable_name: name,
+      filter_subject: subjectOf(feed),
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(ACK_WAIT_MS),
+      max_ack_pending: 1_000_000,
+      max_deliver: -1,
+    })
+  } catch (error) {
+    // The answer may have got lost, or come to whoever asked before us.
+    const isThere = await jsm.consumers.info(STREAMS.tasks, name).then(
+      () => true,
+      () => false,
+    )
+    if (!isThere) throw error
+  }
 }

@@ -150,9 +150,14 @@ export class LeaseKeeper implements AsyncDisposable {
     }
     this.#turnsBehind = 0
     const revision = await this.#write(this.#options.id, step.expected)
-    if (revision !== null) rules.written(revision, sentAt)
+    if (revision !== null) {
+      rules.written(revision, sentAt)
+      return
+    }
+    // Where nobody can write, in a cluster that elects a leader, the holder could not either: its silence says nothing.
+    rules.deaf(performance.now())
     // Refused or no answer: the register says what came of it.
-    else await this.#read()
+    await this.#read()
   }
 
   /** Tells what has changed, in the order in which it did. */

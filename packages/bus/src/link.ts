@@ -12,3 +12,23 @@ export function followLink(nc: NatsConnection, changed: (up: boolean) => void): 
   })().catch(() => {})
   return { [Symbol.dispose]: () => statuses.stop?.() }
 }
+
+/** A server that dies is off the list that the others send to their clients within a moment. */
+const LOOK_MS = 250
+
+/**
+ * Tells when another server of the cluster than the one that we are connected to is gone: what its clients had just sent may
+ * be lost, and of those clients nobody hears. The NATS client tells only of servers that it has not been given by name, so
+ * the list that our server sends (INFO, `connect_urls`) is looked at.
+ */
+export function followServers(nc: NatsConnection, gone: () => void): Disposable {
+  let known: { server: string; others: readonly string[] } = { server: '', others: [] }
+  const timer = setInterval(() => {
+    const { server_id: server = '', connect_urls: urls = [] } = nc.info ?? {}
+    const before = known
+    known = { server, others: urls }
+    // Of our own end we hear otherwise, and another server may have known of fewer.
+    if (before.server === server && before.others.some((url) => !urls.includes(url))) gone()
+  }, LOOK_MS)
+  return { [Symbol.dispose]: () => clearInterval(timer) }
+}

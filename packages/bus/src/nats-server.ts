@@ -1,5 +1,6 @@
 // The embedded broker: the real nats-server binary as a child process, bound to loopback.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -64,9 +65,18 @@ export async function findNatsServer(
   )
 }
 
+/** Below those that systems give to outgoing connections (RFC 6335; Linux starts at 32,768), so that none takes it meanwhile. */
+const FREE_PORTS = { from: 15_000, to: 32_000 }
+const FREE_PORT_TRIES = 50
+
 /** A port that was free a moment ago. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
-  return await listenOnce(0, host)
+  for (let tries = 1; ; tries++)
+    try {
+      return await listenOnce(randomInt(FREE_PORTS.from, FREE_PORTS.to), host)
+    } catch (error) {
+      if (tries === FREE_PORT_TRIES) throw error
+    }
 }
 
 function listenOnce(port: number, host: string): Promise<number> {

@@ -25,7 +25,7 @@ const urls = z.preprocess(
           .map((s) => s.trim())
           .filter(Boolean)
       : v,
-  z.array(z.url({ protocol: /^https?$/ })),
+  z.array(z.url({ protocol: /^(https?|nats)$/ })),
 )
 /** A secret is in there: what is wrong with it is said without its value. */
 const headersByUrl = z.preprocess(
@@ -145,12 +145,12 @@ export const OWN_SETTINGS = {
   discovery_endpoints: setting<string[]>(
     urls,
     [],
-    'addresses, with commas between, that are asked for pools',
+    'addresses, with commas between, that are asked for pools; `nats://services` asks the services on the bus',
   ),
   http_headers: setting<Record<string, Record<string, string>>>(
     headersByUrl,
     {},
-    'headers, such as `authorization`, for HTTP pools whose endpoint begins with a URL: `{"<URL>": {"<header>": "<value>"}}`, in the environment as JSON',
+    'headers, such as `authorization`, for HTTP and MCP pools whose endpoint begins with a URL: `{"<URL>": {"<header>": "<value>"}}`, in the environment as JSON',
   ),
   kubeconfig: setting<string | undefined>(
     optional(z.string().min(1)),

@@ -1,5 +1,5 @@
 // Reading what the streams have: results by task, submissions by id. Direct gets, no consumer.
-import type { DirectStreamAPI, StoredMsg } from '@nats-io/jetstream'
+import type { DirectStreamAPI, JetStreamManager, StoredMsg } from '@nats-io/jetstream'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { createInbox, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node'
 import {
@@ -30,6 +30,9 @@ export interface StoredSubmission {
   at: string
 }
 
+/** Messages may go while they are read, by their age; more than that often they do not. */
+const READ_TRIES = 3
+
 const NOTHING: StoredResults = { results: [], lastSequence: 0, at: null }
 const asList = (value: unknown): DistributedTaskResult[] =>
   (Array.isArray(value) ? value : [value]) as DistributedTaskResult[]
@@ -37,6 +40,17 @@ const asList = (value: unknown): DistributedTaskResult[] =>
 /** Whether a read failed because there is nothing of that kind. */
 export const isNothing = (cause: unknown): boolean =>
   /no message|no results|not found/i.test((cause as Error).message)
+
+/** The last value of a key as the copy that leads has it: in a cluster another copy may be behind. */
+export async function readKey(jsm: JetStreamManager, bucket: string, key: string): Promise<StoredMsg | null> {
+  return await jsm.streams
+    .getMessage(`KV_${bucket}`, { last_by_subj: `$KV.${bucket}.${key}` })
+    .catch((error: Error) => {
+      if (isNothing(error)) return null
+      throw error
+    })
+}
+
 const unreadable = (cause: unknown): PoolmeshError =>
   new PoolmeshError('UNAVAILABLE', `the stored tasks cannot be read now: ${(cause as Error).message}`, [], {
     cause,
@@ -45,15 +59,17 @@ const unreadable = (cause: unknown): PoolmeshError =>
 export class StoredTasks implements Disposable {
   readonly #nc: NatsConnection
   readonly #direct: DirectStreamAPI
+  readonly #streams: JetStreamManager['streams']
   readonly #inbox = `${createInbox()}.`
   readonly #subscription: Subscription
   readonly #waiting = new Map<string, { done: (exists: boolean | null) => void; deadline: number }>()
   readonly #timer: NodeJS.Timeout
   #next = 0
 
-  private constructor(nc: NatsConnection, direct: DirectStreamAPI) {
+  private constructor(nc: NatsConnection, jsm: JetStreamManager) {
     this.#nc = nc
-    this.#direct = direct
+    this.#direct = jsm.direct
+    this.#streams = jsm.streams
     this.#subscription = nc.subscribe(`${this.#inbox}*`, {
       callback: (error, message) => {
         if (error) return
@@ -72,8 +88,7 @@ export class StoredTasks implements Disposable {
   }
 
   static async open(nc: NatsConnection): Promise<StoredTasks> {
-    const jsm = await jetstreamManager(nc)
-    return new StoredTasks(nc, jsm.direct)
+    return new StoredTasks(nc, await jetstreamManager(nc))
   }
 
   #settle(token: string, exists: boolean | null): void {
@@ -89,23 +104,45 @@ export class StoredTasks implements Disposable {
     this.#nc.publish(`$JS.API.DIRECT.GET.${STREAMS.results}.${subject}`, '', { reply: this.#inbox + token })
   }
 
-  /** All that is stored under one subject of RESULTS. */
-  async under(subject: string): Promise<StoredResults> {
-    const last = await this.#last(STREAMS.results, subject)
+  /**
+   * All that is stored under one subject of RESULTS.
+   *
+   * In a cluster each read may be answered by another copy of the stream, and one of them may be behind. To take what it
+   * does not have yet for missing would let a second result pass the compare-and-set, so it is read from the leader then.
+   * @param newest asks the copy that leads from the start: it is never behind, and takes longer
+   * @throws PoolmeshError UNAVAILABLE
+   */
+  async under(subject: string, newest = false): Promise<StoredResults> {
+    for (let tries = 1; tries <= READ_TRIES; tries++) {
+      const found = await this.#readUnder(subject, newest || tries > 1)
+      if (found) return found
+    }
+    throw unreadable(new Error('they go while they are read'))
+  }
+
+  /** @returns null where not all of it could be read */
+  async #readUnder(subject: string, newest: boolean): Promise<StoredResults | null> {
+    const last = await this.#get(STREAMS.results, { last_by_subj: subject }, newest)
     if (!last) return NOTHING
     const results: DistributedTaskResult[] = []
     let sequence = 1
     while (sequence <= last.seq) {
-      const message = await this.#direct.getMessage(STREAMS.results, { seq: sequence, next_by_subj: subject })
-      if (!message) break
+      const message = await this.#get(STREAMS.results, { seq: sequence, next_by_subj: subject }, newest)
+      if (!message) return null
       results.push(...asList(message.json()))
       sequence = message.seq + 1
     }
     return { results, lastSequence: last.seq, at: last.time.toISOString() }
   }
 
-  /** The stored result of any task: submitted alone, in a batch, or as a branch of a fan-out. */
-  async result(taskId: string): Promise<{ result: DistributedTaskResult; at: string } | null> {
+  /**
+   * The stored result of any task: submitted alone, in a batch, or as a branch of a fan-out.
+   * @param newest see {@link under}
+   */
+  async result(
+    taskId: string,
+    newest = false,
+  ): Promise<{ result: DistributedTaskResult; at: string } | null> {
     const batch = batchOfTaskId(taskId)
     const subjects = [
       completedSubject(taskId),
@@ -113,7 +150,7 @@ export class StoredTasks implements Disposable {
       ...(batch ? [completedSubject(batch)] : []),
     ]
     for (const subject of subjects) {
-      const { results, at } = await this.under(subject)
+      const { results, at } = await this.under(subject, newest)
       const result = results.find((candidate) => candidate.task_id === taskId)
       if (result && at) return { result, at }
     }
@@ -144,12 +181,15 @@ export class StoredTasks implements Disposable {
     return results
   }
 
-  /** The submission that has the task, pending or in flight: in a lane, or parked. */
-  async submission(taskId: string): Promise<StoredSubmission | null> {
+  /**
+   * The submission that has the task, pending or in flight: in a lane, or parked.
+   * @param newest see {@link under}
+   */
+  async submission(taskId: string, newest = false): Promise<StoredSubmission | null> {
     const batch = batchOfTaskId(taskId)
     for (const id of batch ? [taskId, batch] : [taskId])
       for (const filter of [`task.submitted.*.${id}`, `task.parked.*.*.${id}`]) {
-        const message = await this.#get(STREAMS.tasks, { seq: 1, next_by_subj: filter })
+        const message = await this.#get(STREAMS.tasks, { seq: 1, next_by_subj: filter }, newest)
         if (!message) continue
         const body: unknown = message.json()
         const has = Array.isArray(body)
@@ -167,16 +207,13 @@ export class StoredTasks implements Disposable {
     return null
   }
 
-  #last(stream: string, subject: string): Promise<StoredMsg | null> {
-    return this.#get(stream, { last_by_subj: subject })
-  }
-
   async #get(
     stream: string,
     query: { last_by_subj: string } | { seq: number; next_by_subj: string },
+    newest = false,
   ): Promise<StoredMsg | null> {
     try {
-      return await this.#direct.getMessage(stream, query)
+      return await (newest ? this.#streams : this.#direct).getMessage(stream, query)
     } catch (cause) {
       if (isNothing(cause)) return null
       throw unreadable(cause)

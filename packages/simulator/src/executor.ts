@@ -191,8 +191,8 @@ export class Executor {
     if (pool.health === 'unavailable' && known !== 'unavailable') this.#engine.poolLost(name)
     if (pool.health !== 'unavailable' && known === 'unavailable') suspensions.clear(name)
     if (!before || !isNew || before.instance === pool.instance) return
-    if (this.#tenure === null) this.#runLog.replaced(name)
-    else this.#review.replaced(pool.descriptor)
+    this.#runLog.replaced(name)
+    this.#review.replaced(pool.descriptor)
   }
 
   #presence(): void {
@@ -263,7 +263,6 @@ export class Executor {
     this.#stopOwn = this.#questions.answerForOwn()
     engine.recover()
     yield* this.#adapter.act()
-    const pools = variant.skipsAdoption ? [] : [...engine.table.values()].map(({ descriptor }) => descriptor)
     const found = {
       lanes: null as TakenLane[] | null,
       running: new Map<string, SaidRunning['runs']>(),
@@ -278,9 +277,6 @@ export class Executor {
         found.lanes = yield* takeOverLanes(wiring, token)
       })(),
       (function* (): Flow<void> {
-        found.running = yield* adapter.running(pools, POOLS_MS)
-      })(),
-      (function* (): Flow<void> {
         if (!variant.skipsAdoption) found.recalled = yield* runLog.recall()
       })(),
     )
@@ -288,6 +284,8 @@ export class Executor {
       this.#failed()
       return
     }
+    const pools = variant.skipsAdoption ? [] : [...engine.table.values()].map(({ descriptor }) => descriptor)
+    found.running = yield* adapter.running(pools, POOLS_MS)
     oracle.asked(
       new Set(
         variant.skipsAdoption ? [...engine.table.values()].map(({ name }) => name) : found.running.keys(),
@@ -303,6 +301,7 @@ export class Executor {
       isRecovered = true
       engine.recovered()
       runLog.recovered()
+      this.#review.recovered()
     }
     process.after(RECOVER_MS, recovered)
     this.#takeUp = new TakeUp(wiring, found.lanes, recovered, () => this.#anew(tenure))

@@ -92,8 +92,12 @@ export class LeaseKeeper {
     }
     this.#turnsBehind = 0
     const revision = yield* this.#write(this.#parts.id, step.expected)
-    if (revision !== null) rules.written(revision, sentAt)
-    else yield* this.#read()
+    if (revision !== null) {
+      rules.written(revision, sentAt)
+      return
+    }
+    rules.deaf(this.#now())
+    yield* this.#read()
   }
 
   #tell(): void {

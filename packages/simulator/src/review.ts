@@ -13,6 +13,7 @@ const keysOf = (runs: SaidRunning['runs']): Set<string> =>
 export class Review {
   readonly #wiring: Wiring
   readonly #adapter: Adapter
+  readonly #meanwhile = new Map<string, { pool: PoolDescriptor; at: number }>()
 
   constructor(wiring: Wiring, adapter: Adapter) {
     this.#wiring = wiring
@@ -25,13 +26,20 @@ export class Review {
   }
 
   replaced(pool: PoolDescriptor): void {
-    run(this.#replaced(pool))
+    const { engine, mayAct, process } = this.#wiring
+    const at = process.wall()
+    if (engine().recovering) this.#meanwhile.set(pool.name, { pool, at })
+    else if (mayAct()) run(this.#lose(pool, at))
   }
 
-  *#replaced(pool: PoolDescriptor): Flow<void> {
-    const { engine, mayAct, process } = this.#wiring
-    const before = process.wall()
-    if (!mayAct() || !engine().table.get(pool.name)?.running) return
+  recovered(): void {
+    for (const { pool, at } of this.#meanwhile.values()) run(this.#lose(pool, at))
+    this.#meanwhile.clear()
+  }
+
+  *#lose(pool: PoolDescriptor, before: number): Flow<void> {
+    const { engine, mayAct } = this.#wiring
+    if (!engine().table.get(pool.name)?.running) return
     const told = isPlain(pool) ? null : (yield* this.#adapter.running([pool], ASK_MS)).get(pool.name)
     if (told === undefined || !mayAct()) return
     engine().poolReplaced(pool.name, before, told && keysOf(told))

@@ -70,6 +70,7 @@ export class RunLog {
     for (const key of [...this.#recalled.keys(), ...this.#doubtfulBefore.keys()]) this.#doubtful.delete(key)
     this.#recalled.clear()
     this.#doubtfulBefore.clear()
+    this.#owesAll = true
   }
 
   freed({ entry, attempt }: Run): void {
@@ -105,7 +106,7 @@ export class RunLog {
       all: true,
       began,
       freed: [],
-      doubtful: [...this.#doubtful],
+      doubtful: [...this.#doubtful, ...this.#recalled.keys()],
     }
     this.#wiring.connection.publish('runs', told)
   }

@@ -1,6 +1,8 @@
 export * from './cluster.ts'
 export * from './http-pool.ts'
 export * from './kubernetes/index.ts'
+export * from './mcp-server.ts'
+export type { McpHandler } from './mcp-tools.ts'
 export * from './places.ts'
 export * from './processes.ts'
 export * from './server.ts'

@@ -7,6 +7,10 @@ export const ERRORS = {
     status: 400,
     meaning: 'The message is JSON of the wrong shape; `issues` says where and why.',
   },
+  UNAUTHORIZED: {
+    status: 401,
+    meaning: 'The request has no valid token, or comes from where none may come.',
+  },
   NOT_FOUND: { status: 404, meaning: 'Nothing is known under that id or name.' },
   CONFLICT: { status: 409, meaning: 'A task with that id is already pending.' },
   PAYLOAD_TOO_LARGE: {

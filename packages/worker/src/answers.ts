@@ -1,6 +1,6 @@
 import type { PayloadRef } from '@poolmesh/bus'
 import { type Answered, completed, completedByRef, ended, refused } from './answer.ts'
-import type { Outbox, Reply } from './outbox.ts'
+import type { Answering, Reply } from './outbox.ts'
 import type { Run } from './run.ts'
 import type { BadItem } from './work.ts'
 
@@ -17,9 +17,9 @@ export interface Counts {
 export class Answers {
   readonly counts: Counts = { completed: 0, failed: 0, timeout: 0, cancelled: 0, refused: 0 }
   readonly #pool: string
-  readonly #outbox: Outbox
+  readonly #outbox: Answering
 
-  constructor(pool: string, outbox: Outbox) {
+  constructor(pool: string, outbox: Answering) {
     this.#pool = pool
     this.#outbox = outbox
   }

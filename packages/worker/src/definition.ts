@@ -69,15 +69,37 @@ export interface PoolSpec {
  * @throws PoolmeshError INVALID_INPUT that names the wrong option
  */
 export function definePool(options: PoolOptions): PoolDefinition {
-  const spec = specOf(options)
-  return {
-    name: spec.descriptor.name,
-    descriptor: spec.descriptor,
-    start: (startOptions = {}) => startPool(spec, startOptions),
+  return new Definition(readSpec(options))
+}
+
+class Definition implements PoolDefinition {
+  readonly spec: PoolSpec
+
+  constructor(spec: PoolSpec) {
+    this.spec = spec
+  }
+
+  get name(): string {
+    return this.spec.descriptor.name
+  }
+
+  get descriptor(): PoolDescriptor {
+    return this.spec.descriptor
+  }
+
+  /** A function and no method, so that it can be taken out of the definition. */
+  get start(): PoolDefinition['start'] {
+    return (options = {}) => startPool(this.spec, options)
   }
 }
 
-function specOf(options: PoolOptions): PoolSpec {
+/** @throws PoolmeshError INVALID_INPUT for what {@link definePool} did not make */
+export function specOf(definition: PoolDefinition): PoolSpec {
+  if (definition instanceof Definition) return definition.spec
+  throw new PoolmeshError('INVALID_INPUT', 'a pool is defined by definePool()')
+}
+
+function readSpec(options: PoolOptions): PoolSpec {
   const parsed = poolDescriptorSchema.safeParse({
     name: options.name,
     pool_type: options.poolType ?? 'nats',

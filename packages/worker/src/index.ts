@@ -5,6 +5,7 @@ export {
   type PoolOptions,
   type TaskHandler,
 } from './definition.ts'
+export { type ServedPool, type ServeHttpOptions, serveHttp } from './http/serve-http.ts'
 export type { RunningPool, StartOptions, StopOptions } from './pool.ts'
 export { progressSubject } from './progress.ts'
 export type { PoolStats } from './runner.ts'

@@ -11,6 +11,13 @@ export interface Reply {
   many: boolean
 }
 
+/** Where answers go, as the runner sees it. */
+export interface Answering {
+  add(reply: Reply, text: string): void
+  /** How often the connection has gone so far, and whether it is there now. */
+  readonly link: { breaks: number; up: boolean }
+}
+
 /** A connection that hangs is given up after half a minute, and what was sent on it was not heard. */
 const KEPT_MS = 45_000
 const KEPT_MESSAGES = 20_000
@@ -20,7 +27,7 @@ export type Send = (subject: string, data: Uint8Array | string) => void
 
 const encoder = new TextEncoder()
 
-export class Outbox {
+export class Outbox implements Answering {
   readonly #send: Send
   readonly #maxBytes: () => number
   readonly #recent = new Recent<{ subject: string; data: Uint8Array }>({
@@ -70,7 +77,6 @@ export class Outbox {
     this.#held ??= this.#recent.take(performance.now())
   }
 
-  /** How often the connection has gone so far, and whether it is gone now. */
   get link(): { breaks: number; up: boolean } {
     return { breaks: this.#breaks, up: this.#held === null }
   }

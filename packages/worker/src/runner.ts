@@ -9,8 +9,15 @@ import { TimerWheel } from '@poolmesh/core'
 import { codeOf, messageOf, outputOf } from './answer.ts'
 import { Answers, type Counts } from './answers.ts'
 import type { TaskHandler } from './definition.ts'
-import type { Outbox, Reply } from './outbox.ts'
-import { hasStoredPayload, isLarge, isUnavailable, loadPayload, storeOutput } from './payloads.ts'
+import type { Answering, Reply } from './outbox.ts'
+import {
+  hasStoredPayload,
+  isLarge,
+  isUnavailable,
+  loadPayload,
+  storeOutput,
+  withinBounds,
+} from './payloads.ts'
 import type { Progress } from './progress.ts'
 import { type Ending, Run, RunContext } from './run.ts'
 import type { Work, WorkItem } from './work.ts'
@@ -27,9 +34,10 @@ export interface RunnerOptions {
   handler: TaskHandler
   maxWorkers: number
   queueLimit: number
-  outbox: Outbox
+  outbox: Answering
   progress: Progress
-  claims: ClaimCheck
+  /** Null: no payload comes by reference, and every output goes with its answer. */
+  claims: ClaimCheck | null
   /** Bytes that one message may have. */
   maxMessage: () => number
   log: Logger
@@ -212,9 +220,10 @@ export class Runner implements Disposable {
       this.#over(run)
       return
     }
-    const output = outputOf(value)
-    if (output.ok && isLarge(output.json, this.#options.maxMessage())) {
-      void this.#store(run, output.json)
+    const { claims, maxMessage } = this.#options
+    const output = claims ? outputOf(value) : withinBounds(outputOf(value))
+    if (claims && output.ok && isLarge(output.json, maxMessage())) {
+      void this.#store(run, output.json, claims)
       return
     }
     if (output.ok) this.#answers.completed(run, output.json)
@@ -222,10 +231,10 @@ export class Runner implements Disposable {
     this.#over(run)
   }
 
-  async #store(run: Run, json: string): Promise<void> {
+  async #store(run: Run, json: string, claims: ClaimCheck): Promise<void> {
     try {
-      const ref = await this.#storeOutput(run, json)
-      if (run.ending) await this.#options.claims.delete(ref).catch(() => {})
+      const ref = await this.#storeOutput(run, json, claims)
+      if (run.ending) await claims.delete(ref).catch(() => {})
       else this.#answers.completedByRef(run, ref)
     } catch (error) {
       this.#threw(run, error, isUnavailable(error))
@@ -235,11 +244,11 @@ export class Runner implements Disposable {
   }
 
   /** A server that is away is waited for as long as the run may take: the work is done, and would be done again. */
-  async #storeOutput(run: Run, json: string): Promise<PayloadRef> {
+  async #storeOutput(run: Run, json: string, claims: ClaimCheck): Promise<PayloadRef> {
     for (;;) {
       const before = this.#options.outbox.link
       try {
-        return await storeOutput(this.#options.claims, json)
+        return await storeOutput(claims, json)
       } catch (error) {
         const { link } = this.#options.outbox
         const wasCut = !before.up || !link.up || link.breaks > before.breaks

@@ -2,11 +2,12 @@
 // check what is submitted, and stand by to take over (docs/decisions/0005-one-dispatcher.md).
 import { jetstreamManager } from '@nats-io/jetstream'
 import { nuid } from '@nats-io/transport-node'
-import { Adapters, HttpAdapter, KubernetesAdapter, NatsAdapter } from '@poolmesh/adapters'
+import { Adapters, HttpAdapter, KubernetesAdapter, McpAdapter, NatsAdapter } from '@poolmesh/adapters'
 import {
   ClaimCheck,
   followLink,
   followPools,
+  followServers,
   LeaseKeeper,
   Publisher,
   type ServiceContext,
@@ -131,6 +132,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       [
         new NatsAdapter(nc, engine, claims, log),
         new HttpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, log }),
+        new McpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, log }),
         new KubernetesAdapter({ runs: engine, claims, kubeconfig: settings.poolmesh.kubeconfig, log }),
       ],
       engine,
@@ -146,8 +148,8 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   const draining: DrainingPools = new Map()
   const review = owned.use(new Review({ engine, adapter, mayAct, term: () => tenure, log }))
   const replaced = (pool: StoredPool): void => {
-    if (tenure === null) runLog.replaced(pool.name)
-    else void review.replaced(pool)
+    runLog.replaced(pool.name)
+    review.replaced(pool)
   }
   owned.use(
     await followPools(nc, poolListener(engine, adapter, draining, log, replaced), (subject) =>
@@ -189,7 +191,9 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       rejections,
       dead,
       defaultStrategy,
-      onMissing: () => void anew('the consumers of the lanes are gone, taking over again'),
+      onRecovered: () => review.recovered(),
+      onGone: () => void anew('the consumers of the lanes are gone, taking over again'),
+      wanted: () => !stopping && lease.holds,
       log,
     }
     own = answerForOwn(nc, engine, mayAct)
@@ -279,9 +283,16 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       if (engine.recovering) void anew('the connection was cut while tasks were taken over, once more')
       tenure?.reset()
       intake.reset()
-      review.reconnected()
+      review.doubt()
       if (tenure === null) runLog.doubt()
       else runLog.doubtOwn()
+    }),
+  )
+  // A plain subscriber that was connected to it may have answered into the void.
+  owned.use(
+    followServers(nc, () => {
+      review.doubt()
+      runLog.doubtOwn()
     }),
   )
   // Runs first when disposed: what runs may end or is handed over, what waits goes to another executor.

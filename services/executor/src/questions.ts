@@ -3,13 +3,7 @@
 
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import { headers, type NatsConnection } from '@nats-io/transport-node'
-import {
-  INTAKE_CONSUMER,
-  type Publisher,
-  type StoredSubmission,
-  type StoredTasks,
-  WRONG_LAST_SEQUENCE,
-} from '@poolmesh/bus'
+import { type Publisher, type StoredSubmission, type StoredTasks, WRONG_LAST_SEQUENCE } from '@poolmesh/bus'
 import type { Entry, PoolTable, TaskEngine } from '@poolmesh/core'
 import {
   batchOfTaskId,
@@ -25,6 +19,7 @@ import {
   parseTask,
   type RoutingStrategy,
   STREAMS,
+  SUBJECTS,
   submittedSubject,
   type TaskStatusReply,
 } from '@poolmesh/types'
@@ -110,6 +105,9 @@ export class Questions {
       async (submission) => {
         const answer = await this.#ask<TaskStatusReply>(askedOf(ASK.status, submission), request)
         if (answer) return answer
+        // It may have ended meanwhile, and what was read may have been behind that.
+        const ended = await this.#stored.result(taskId, true)
+        if (ended) return statusOfResult(ended.result, ended.at)
         return {
           task_id: taskId,
           status: 'pending',
@@ -159,10 +157,10 @@ export class Questions {
     const taskId = request['task_id'] as string
     const held = this.#held(taskId)
     if (held) return explainEntry(held, this.#engine.table)
-    const ended = (status: TaskStatusReply, strategy: RoutingStrategy): ExplainReply => ({
+    const ended = (status: TaskStatusReply): ExplainReply => ({
       task_id: taskId,
       status: status.status,
-      strategy,
+      strategy: null,
       chosen: status.pool_name,
       candidates: [],
       counts: {},
@@ -180,7 +178,7 @@ export class Questions {
       },
       () => this.#ask<ExplainReply>(ASK.explain.task, { task_id: taskId }),
     )
-    return 'candidates' in reply ? (reply as ExplainReply) : ended(reply as TaskStatusReply, 'least_loaded')
+    return 'candidates' in reply ? (reply as ExplainReply) : ended(reply as TaskStatusReply)
   }
 
   #explainNew(request: Record<string, unknown>): ExplainReply {
@@ -203,10 +201,11 @@ export class Questions {
     for (let times = 0; ; times++) {
       const ended = await this.#stored.result(taskId)
       if (ended) return statusOfResult(ended.result, ended.at)
-      const submission = await this.#stored.submission(taskId)
+      // In a cluster a copy may be behind: what is found is taken, what is not is looked for where it is known best.
+      const submission = await this.#stored.submission(taskId, times > 0)
       if (submission) return await pending(submission)
       // It may have ended between the two looks, or be on its way through the intake.
-      const late = await this.#stored.result(taskId)
+      const late = await this.#stored.result(taskId, true)
       if (late) return statusOfResult(late.result, late.at)
       // When the intake is through, a last look: it may have moved the task since the one above.
       if (!behind) throw notFound(taskId)
@@ -223,8 +222,8 @@ export class Questions {
   }
 
   async #intakeIsBehind(): Promise<boolean> {
-    const info = await this.#jsm.consumers.info(STREAMS.tasks, INTAKE_CONSUMER)
-    return info.num_pending > 0 || info.num_ack_pending > 0
+    const { state } = await this.#jsm.streams.info(STREAMS.tasks, { subjects_filter: SUBJECTS.taskSubmitted })
+    return (state.subjects?.[SUBJECTS.taskSubmitted] ?? 0) > 0
   }
 
   /** Asks whoever has tasks; null when it does not hold this one, or nobody does, or there is no answer. */

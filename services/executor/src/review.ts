@@ -25,31 +25,56 @@ export interface ReviewParts {
 export class Review implements Disposable {
   readonly #parts: ReviewParts
   readonly #timers = new Set<NodeJS.Timeout>()
+  /** Since when answers may be gone that a predecessor's tasks wait for, while they come in. */
+  #doubted: number | null = null
+  /** Pools that got another process meanwhile, and when. */
+  readonly #meanwhile = new Map<string, { pool: PoolDescriptor; at: number }>()
 
   constructor(parts: ReviewParts) {
     this.#parts = parts
   }
 
-  /** The connection is back. */
-  reconnected(): void {
-    const term = this.#parts.term()
+  /** Answers that were under way until now may be gone: with our connection, or with a server of the cluster. */
+  doubt(before = Date.now()): void {
+    const { engine, term } = this.#parts
+    const begun = term()
+    if (engine.recovering) this.#doubted = before
     // Whoever begins to dispatch looks for itself at what is running.
-    if (term !== null) this.#later(SETTLE_MS, Date.now(), term)
+    else if (begun !== null) this.#later(SETTLE_MS, before, begun)
   }
 
   #later(ms: number, before: number, term: object): void {
+    this.#after(ms, () => void this.#look(before, term))
+  }
+
+  #after(ms: number, work: () => void): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
-      void this.#look(before, term)
+      work()
     }, ms)
     this.#timers.add(timer)
   }
 
   /** Another process has the pool's name: what it does not say to run was lost with the one before. */
-  async replaced(pool: PoolDescriptor): Promise<void> {
+  replaced(pool: PoolDescriptor): void {
+    const at = Date.now()
+    if (this.#parts.engine.recovering) this.#meanwhile.set(pool.name, { pool, at })
+    else if (this.#parts.mayAct()) void this.#lose(pool, at)
+  }
+
+  /** What a predecessor had in flight is in. */
+  recovered(): void {
+    for (const { pool, at } of this.#meanwhile.values()) void this.#lose(pool, at)
+    this.#meanwhile.clear()
+    const before = this.#doubted
+    this.#doubted = null
+    if (before !== null) this.#after(0, () => this.doubt(before))
+  }
+
+  /** @param before when the process was replaced: what was begun after it is the new one's */
+  async #lose(pool: PoolDescriptor, before: number): Promise<void> {
     const { engine, adapter, mayAct, log } = this.#parts
-    const before = Date.now()
-    if (!mayAct() || !engine.table.get(pool.name)?.running) return
+    if (!engine.table.get(pool.name)?.running) return
     const told =
       adapter.traits(pool).adoption === 'listed'
         ? (await adapter.running([pool], ASK_MS)).get(pool.name)
@@ -72,8 +97,11 @@ export class Review implements Disposable {
       [...told].map(([pool, all]) => [pool, new Set(all.map((run) => `${run.taskId}/${run.attempt}`))]),
     )
     const running = engine.running
-    // What is asked for by its id does not come over the connection that was cut.
-    engine.review(before, runs, ({ descriptor }) => adapter.traits(descriptor).adoption !== 'none')
+    // What is asked for by its id, or answers to the adapter itself, does not come over the connection that was cut.
+    engine.review(before, runs, ({ descriptor }) => {
+      const { adoption, direct } = adapter.traits(descriptor)
+      return adoption !== 'none' || direct === true
+    })
     const again = running - engine.running
     if (again > 0) log.warn({ tasks: again }, 'answers may be lost with the connection, trying these again')
   }

@@ -3,7 +3,7 @@
 
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import { headers, type NatsConnection } from '@nats-io/transport-node'
-import { type Logger, maxPayload, type Publisher } from '@poolmesh/bus'
+import { type Logger, maxPayload, type Publisher, readKey } from '@poolmesh/bus'
 import type { Past, Run, TaskEngine } from '@poolmesh/core'
 import { BUCKETS, INTERNAL, isJsonObject } from '@poolmesh/types'
 import type { Held } from './held.ts'
@@ -99,6 +99,7 @@ export class RunLog implements Disposable {
     for (const key of [...this.#recalled.keys(), ...this.#doubtfulBefore.keys()]) this.#doubtful.delete(key)
     this.#recalled.clear()
     this.#doubtfulBefore.clear()
+    this.#owesAll = true
   }
 
   freed({ entry, attempt }: Run): void {
@@ -125,7 +126,10 @@ export class RunLog implements Disposable {
     this.#freed = []
   }
 
-  /** All of it, for an executor that has just begun to stand by. */
+  /**
+   * All of it, for an executor that has just begun to stand by. What is only recalled may have been answered to us alone,
+   * before its task has come in: we do not vouch for it.
+   */
   tellAll(): void {
     this.#owesAll = false
     this.#began = []
@@ -133,7 +137,13 @@ export class RunLog implements Disposable {
     const began = [...this.#recalled.values(), ...this.#runs.values()].slice(-MAX_RUNS)
     this.#nc.publish(
       INTERNAL.runs,
-      JSON.stringify({ executor: this.#id, all: true, began, freed: [], doubtful: [...this.#doubtful] }),
+      JSON.stringify({
+        executor: this.#id,
+        all: true,
+        began,
+        freed: [],
+        doubtful: [...this.#doubtful, ...this.#recalled.keys()],
+      }),
     )
   }
 
@@ -259,12 +269,7 @@ export class RunLog implements Disposable {
 
   /** @throws Error where it cannot be read now: without it what runs would be begun a second time */
   async #read(): Promise<Written> {
-    const message = await this.#jsm.direct
-      .getMessage(`KV_${BUCKETS.executors}`, { last_by_subj: `$KV.${BUCKETS.executors}.${KEY}` })
-      .catch((error: Error) => {
-        if (/no message|not found/i.test(error.message)) return null
-        throw error
-      })
+    const message = await readKey(this.#jsm, BUCKETS.executors, KEY)
     let body: unknown
     try {
       body = message?.json()

@@ -1,7 +1,8 @@
 // Takes batches from the lanes into the engine: read, checked, compared with what is stored already.
+import type { JetStreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { LaneConsumer, Publisher, StoredResults, StoredTasks, TaskMessage } from '@poolmesh/bus'
-import { Puller, WRONG_LAST_SEQUENCE } from '@poolmesh/bus'
+import { isConsumerGone, Puller, WRONG_LAST_SEQUENCE } from '@poolmesh/bus'
 import type { TaskEngine } from '@poolmesh/core'
 import {
   batchOfTaskId,
@@ -37,7 +38,8 @@ export interface TakeUpOptions {
   /** All that a predecessor held has been taken up. */
   onRecovered(): void
   /** Our consumers are not there any more. */
-  onMissing(): void
+  onGone(): void
+  jsm: JetStreamManager
   engine: TaskEngine<Held>
   stored: StoredTasks
   publisher: Publisher
@@ -76,10 +78,16 @@ export class TakeUp implements Disposable {
             this.#take(message, lane.lane, handedOver)
             this.#whenRecovered()
           },
-          onMissing: options.onMissing,
+          onMissing: () => void this.#whenGone(lane.name),
         }),
       )
     this.#whenRecovered()
+  }
+
+  /** Nobody answers for a consumer while it has no leader either; to make another then would take only longer. */
+  async #whenGone(consumer: string): Promise<void> {
+    if ((await isConsumerGone(this.#options.jsm, STREAMS.tasks, consumer)) && !this.#over)
+      this.#options.onGone()
   }
 
   #whenRecovered(): void {

@@ -1,6 +1,6 @@
 // The time during which this executor is the one that dispatches: it has the lanes' consumers, finds out what its
 // predecessor had begun, and only then sends anything.
-import type { JetStreamManager } from '@nats-io/jetstream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { nuid } from '@nats-io/transport-node'
 import type { PoolAdapter } from '@poolmesh/adapters'
 import { type TaskMessage, takeOverLanes } from '@poolmesh/bus'
@@ -16,13 +16,17 @@ import { TakeUp, type TakeUpOptions } from './take-up.ts'
 const POOLS_MS = 1_000
 /** What a predecessor held comes at once; should some of it not, the rest does not wait. */
 const RECOVER_MS = 3_000
+/** A stream whose leader has died is without one for 4 to 9 s. */
+const INSIST_MS = 20_000
+const AGAIN_MS = 250
 
-export interface TenureParts extends Omit<TakeUpOptions, 'lanes' | 'onRecovered'> {
-  jsm: JetStreamManager
+export interface TenureParts extends Omit<TakeUpOptions, 'lanes'> {
   adapter: PoolAdapter
   parked: ParkedTasks
   runLog: RunLog
   log: Logger
+  /** Whether the tasks are still ours to take over. */
+  wanted(): boolean
 }
 
 export class Tenure implements AsyncDisposable {
@@ -39,25 +43,32 @@ export class Tenure implements AsyncDisposable {
   /** Resolves when tasks come in; nothing is dispatched before all that was in flight has. */
   static async begin(nc: ConstructorParameters<typeof TakeUp>[0], parts: TenureParts): Promise<Tenure> {
     const tenure = new Tenure(parts)
-    const { engine, adapter, runLog, parked, jsm, log } = parts
+    const { engine, adapter, runLog, parked, wanted, log } = parts
     try {
       engine.recover()
       await adapter.act()
+      const steps = [
+        takeOverLanes(nc, parts.publisher, nuid.next().slice(-12), wanted),
+        insist(wanted, () =>
+          runLog.recall(engine, (name) => {
+            const pool = engine.table.get(name)
+            return pool !== undefined && adapter.traits(pool.descriptor).adoption === 'by_id'
+          }),
+        ),
+        insist(wanted, () =>
+          parked.recall((task) => {
+            const signature = engine.waiting.signature(task.required_capabilities, task.pool ?? null)
+            engine.parking.known(signature.key, signature.requirements)
+            engine.waiting.release(signature)
+          }),
+        ),
+      ] as const
+      // None goes on behind the back of the next try.
+      await Promise.allSettled(steps)
+      const [lanes] = await Promise.all(steps)
+      // Last, since in a cluster that has just lost a server the above may take many seconds, in which pools come and go.
       const pools = [...engine.table.values()].map(({ descriptor }) => descriptor)
-      const [lanes, running] = await Promise.all([
-        takeOverLanes(jsm, parts.publisher, nuid.next().slice(-12)),
-        adapter.running(pools, POOLS_MS),
-        runLog.recall(engine, (name) => {
-          const pool = engine.table.get(name)
-          return pool !== undefined && adapter.traits(pool.descriptor).adoption === 'by_id'
-        }),
-        parked.recall((task) => {
-          const signature = engine.waiting.signature(task.required_capabilities, task.pool ?? null)
-          engine.parking.known(signature.key, signature.requirements)
-          engine.waiting.release(signature)
-        }),
-      ])
-      for (const [pool, runs] of running)
+      for (const [pool, runs] of await adapter.running(pools, POOLS_MS))
         for (const { taskId, attempt, startedAt } of runs)
           engine.adoption.run(taskId, { pool, attempt, startedAt, certain: true })
       const open = lanes.reduce((sum, lane) => sum + lane.openBefore, 0)
@@ -65,10 +76,14 @@ export class Tenure implements AsyncDisposable {
         clearTimeout(tenure.#timer)
         engine.recovered()
         runLog.recovered()
+        parts.onRecovered()
       }
       tenure.#timer = setTimeout(recovered, RECOVER_MS)
       tenure.#takeUp = new TakeUp(nc, { ...parts, lanes, onRecovered: recovered })
-      log.info({ in_flight: open, pools: pools.length }, 'dispatching')
+      log.info(
+        { in_flight: Number.isSafeInteger(open) ? open : 'not known', pools: pools.length },
+        'dispatching',
+      )
       return tenure
     } catch (error) {
       await tenure[Symbol.asyncDispose]()
@@ -103,4 +118,16 @@ export class Tenure implements AsyncDisposable {
     this.#parts.runLog.reset()
     this.#parts.adapter.standBy()
   }
+}
+
+/** Does it again where it fails, for as long as a stream may be without a leader. */
+async function insist(wanted: () => boolean, step: () => Promise<void>): Promise<void> {
+  const end = performance.now() + INSIST_MS
+  for (;;)
+    try {
+      return await step()
+    } catch (error) {
+      if (!wanted() || performance.now() > end) throw error
+      await pause(AGAIN_MS)
+    }
 }

@@ -49,7 +49,11 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     stallMs: Math.max(5 * tickMs, Math.min(1_000, heartbeat_interval * 400)),
     now: performance.now(),
   })
-  const http = new HttpProbe('/health', closing.signal, settings.poolmesh.http_headers)
+  const http = new HttpProbe({
+    path: '/health',
+    closing: closing.signal,
+    headers: settings.poolmesh.http_headers,
+  })
   const monitor = new HealthMonitor({
     settings: settings.poolmesh,
     probes: {
@@ -58,7 +62,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       session_buddy: http,
       kubernetes: new KubernetesProbe(
         owned.use(new KubernetesHealth(settings.poolmesh.kubeconfig)),
-        new HttpProbe('/healthz', closing.signal),
+        new HttpProbe({ path: '/healthz', closing: closing.signal }),
         closing.signal,
       ),
     },

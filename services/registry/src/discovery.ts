@@ -1,18 +1,23 @@
 // Keeps the registered pools like what the endpoints list.
+import type { NatsConnection } from '@nats-io/transport-node'
 import { firstThatFit, type Lists, type PoolCatalog } from '@poolmesh/core'
 import type { DiscoverReply } from '@poolmesh/types'
-import { type Asking, askEndpoint, type Listing, normalEndpoint } from './endpoint-pools.ts'
+import { askEndpoint, normalEndpoint } from './endpoint-pools.ts'
+import type { Asking, Listing } from './listing.ts'
 import type { Registrar } from './registrar.ts'
+import { askServices, SERVICES_ENDPOINT } from './service-pools.ts'
 
 /** Endpoints that are asked at the same time. */
 const MAX_ASKED = 32
 
 export class Discovery {
+  readonly #nc: NatsConnection
   readonly #catalog: PoolCatalog
   readonly #registrar: Registrar
   readonly #asking: Asking
 
-  constructor(catalog: PoolCatalog, registrar: Registrar, asking: Asking) {
+  constructor(nc: NatsConnection, catalog: PoolCatalog, registrar: Registrar, asking: Asking) {
+    this.#nc = nc
     this.#catalog = catalog
     this.#registrar = registrar
     this.#asking = asking
@@ -30,7 +35,10 @@ export class Discovery {
       }
     await eachOf([...asked], MAX_ASKED, async ([address, entry]) => {
       try {
-        entry.listing = await askEndpoint(address, this.#asking)
+        entry.listing =
+          address === SERVICES_ENDPOINT
+            ? await askServices(this.#nc, this.#asking)
+            : await askEndpoint(address, this.#asking)
         for (const reason of entry.listing.reasons) reply.failed.push({ endpoint: entry.endpoint, reason })
       } catch (error) {
         reply.failed.push({ endpoint: entry.endpoint, reason: (error as Error).message })
@@ -61,7 +69,7 @@ export class Discovery {
           if (verdict !== 'keep') reply[verdict].push(pool.name)
         }),
         ...gone.map(async (name) => {
-          if (await this.#registrar.removeGone(name, address)) reply.gone.push(name)
+          if (await this.#registrar.drainGone(name, address)) reply.gone.push(name)
         }),
       ])
     } catch (error) {

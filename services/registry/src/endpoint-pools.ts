@@ -1,38 +1,19 @@
 // Asks one endpoint over HTTP which pools it has: `GET {endpoint}/pools` → `{pools: [PoolDescriptor]}`.
-import { invalidInput, isJsonObject, type PoolDescriptor, PoolmeshError } from '@poolmesh/types'
-import type * as z from 'zod'
+import { isJsonObject, PoolmeshError } from '@poolmesh/types'
+import { type Asking, failure, type Listing, readListing } from './listing.ts'
+import { SERVICES_ENDPOINT } from './service-pools.ts'
 
 /** Of one answer: some 10,000 pools. More is a mistake, or somebody who means harm. */
 const MAX_BYTES = 8 * 1024 * 1024
-/** Reasons that are told of one endpoint; what is wrong with one pool is mostly wrong with all. */
-const MAX_REASONS = 20
-
-export interface Listing {
-  pools: PoolDescriptor[]
-  /** Of everything that it lists, also of what is no valid descriptor. */
-  names: Set<string>
-  /** Why some that it lists are left out. */
-  reasons: string[]
-}
-
-export interface Asking {
-  /** Of one pool. */
-  schema: z.ZodType<PoolDescriptor>
-  /** A pool as JSON must not be larger. */
-  maxPoolBytes: number
-  timeoutMs: number
-  /** Stops asking. */
-  signal: AbortSignal
-}
-
 /**
  * The endpoint as its pools remember it (`metadata.discovered_from`): the same however it is written.
  * @throws PoolmeshError INVALID_INPUT when it cannot be asked over HTTP
  */
 export function normalEndpoint(endpoint: string): string {
   const url = new URL(endpoint)
+  if (endpoint === SERVICES_ENDPOINT) return endpoint
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw new PoolmeshError('INVALID_INPUT', 'is no http or https address')
+    throw new PoolmeshError('INVALID_INPUT', `is no http or https address, nor ${SERVICES_ENDPOINT}`)
   if (url.username !== '' || url.password !== '')
     throw new PoolmeshError('INVALID_INPUT', 'has credentials, which are not sent')
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}${url.search}`
@@ -52,27 +33,6 @@ export async function askEndpoint(endpoint: string, asking: Asking): Promise<Lis
   if (!isJsonObject(answer) || !Array.isArray(answer['pools']))
     throw failure('the answer has no list `pools`')
   return readListing(answer['pools'], asking)
-}
-
-function readListing(entries: readonly unknown[], asking: Asking): Listing {
-  const listing: Listing = { pools: [], names: new Set(), reasons: [] }
-  const leaveOut = (index: number, name: unknown, reason: string): void => {
-    if (listing.reasons.length >= MAX_REASONS) return
-    listing.reasons.push(
-      `pools.${index}${typeof name === 'string' ? ` (${name.slice(0, 64)})` : ''}: ${reason}`,
-    )
-  }
-  for (const [index, entry] of entries.entries()) {
-    const name = isJsonObject(entry) ? entry['name'] : undefined
-    const parsed = asking.schema.safeParse(entry)
-    if (typeof name === 'string' && listing.names.has(name)) leaveOut(index, name, 'is listed twice')
-    else if (!parsed.success) leaveOut(index, name, invalidInput(parsed.error, 'it').message)
-    else if (Buffer.byteLength(JSON.stringify(parsed.data)) > asking.maxPoolBytes)
-      leaveOut(index, name, `has more than ${asking.maxPoolBytes} bytes`)
-    else listing.pools.push(parsed.data)
-    if (typeof name === 'string') listing.names.add(name)
-  }
-  return listing
 }
 
 async function get(url: URL, { timeoutMs, signal }: Asking): Promise<string> {
@@ -107,5 +67,3 @@ async function readText(response: Response): Promise<string> {
   }
   return text + decoder.decode()
 }
-
-const failure = (reason: string): PoolmeshError => new PoolmeshError('UNAVAILABLE', reason)

@@ -100,13 +100,19 @@ export class Registrar {
     return verdict
   }
 
-  /** Takes out a pool that the endpoint lists no longer, unless it is somebody else's by now. False: it stays. */
-  async removeGone(name: string, endpoint: string): Promise<boolean> {
+  /**
+   * A pool that the endpoint lists no longer gets no new work, and goes when its last task has ended; unless it is somebody
+   * else's by now. False: nothing changes.
+   */
+  async drainGone(name: string, endpoint: string): Promise<boolean> {
     const change = await this.#change(name, (current) => ({
-      change: current !== null && discoveredFrom(current) === endpoint ? REMOVE : KEEP,
-      reason: 'deregistered',
+      change:
+        current !== null && discoveredFrom(current) === endpoint && current.draining !== true
+          ? { kind: 'put', pool: { ...current, draining: true } }
+          : KEEP,
+      reason: null,
     }))
-    return change.kind === 'remove'
+    return change.kind === 'put'
   }
 
   /** @param decide null: it takes a pool of that name, and there is none */

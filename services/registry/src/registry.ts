@@ -30,7 +30,7 @@ export const startRegistry: StartService = async ({ nc, settings, log }) => {
   const stopAsking = new AbortController()
   const maxReply = (): number => maxPayload(nc)
   const schema = descriptorSchema(settings.pools.max_workers)
-  const discovery = new Discovery(catalog, registrar, {
+  const discovery = new Discovery(nc, catalog, registrar, {
     schema,
     maxPoolBytes: Math.floor(maxReply() / 2),
     timeoutMs: check_timeout * 1_000,

@@ -3,7 +3,7 @@ import { type ClaimCheck, isPayloadRef, type Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
 import type { DistributedTask, PoolDescriptor } from '@poolmesh/types'
 import type { KnownRuns, PoolAdapter, RunEvents, Traits } from '../adapter.ts'
-import { Connections } from './exchange.ts'
+import { clients } from './clients.ts'
 import { HttpRun } from './run.ts'
 import { type HeadersByUrl, isHttpEndpoint, targetOf } from './target.ts'
 
@@ -19,7 +19,7 @@ export interface HttpAdapterParts {
 
 export class HttpAdapter implements PoolAdapter {
   readonly #parts: HttpAdapterParts
-  readonly #connections = new Connections()
+  readonly #clients = clients()
   readonly #runs = new Set<HttpRun>()
   /** By pool and task: almost always one. */
   readonly #byTask = new Map<string, Set<HttpRun>>()
@@ -74,7 +74,7 @@ export class HttpAdapter implements PoolAdapter {
   async #follow(run: Run, work: (http: HttpRun) => Promise<void>): Promise<void> {
     const { descriptor } = run.pool
     const target = targetOf(descriptor.endpoint as string, this.#parts.headers)
-    const http = new HttpRun(run, target, this.#connections, this.#parts.runs)
+    const http = new HttpRun(run, target, this.#clients, this.#parts.runs)
     const key = `${http.pool}/${http.taskId}`
     const known = this.#byTask.get(key) ?? new Set()
     this.#byTask.set(key, known.add(http))
@@ -106,6 +106,6 @@ export class HttpAdapter implements PoolAdapter {
 
   [Symbol.dispose](): void {
     this.standBy()
-    void this.#connections.close()
+    void this.#clients.close()
   }
 }

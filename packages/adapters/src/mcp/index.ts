@@ -1,0 +1,5 @@
+export { McpAdapter } from './adapter.ts'
+export type { ToolResult } from './connection.ts'
+export { McpFault } from './fault.ts'
+export type { McpServer, McpSession } from './session.ts'
+export { McpSessions } from './sessions.ts'
