@@ -64,6 +64,25 @@ export default {
       to: { path: '@kubernetes[/+]client-node', dependencyTypesNot: ['dynamic-import', 'type-only'] },
     },
     {
+      name: 'mcp-library-in-one-file',
+      severity: 'error',
+      from: {
+        path: '^(packages|services)/[^/]+/src/',
+        pathNot: ['^packages/testkit/', '^packages/adapters/src/mcp/connection\\.ts$'],
+      },
+      to: { path: '@modelcontextprotocol[/+]sdk', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'mcp-library-only-on-demand',
+      comment: 'It costs a third of a second and 34 MB: whoever has no MCP pool does not pay for it.',
+      severity: 'error',
+      from: {},
+      to: {
+        path: '^packages/adapters/src/mcp/connection\\.ts$',
+        dependencyTypesNot: ['dynamic-import', 'type-only'],
+      },
+    },
+    {
       name: 'no-testkit-in-products',
       severity: 'error',
       from: { path: '^(packages|services|examples)/[^/]+/src/', pathNot: '^packages/testkit/' },

@@ -36,7 +36,7 @@ function probe(headers: HeadersByUrl = {}) {
   stack.defer(() => closing.abort())
   const made = new HttpProbe({ path: '/health', closing: closing.signal, headers })
   const check = (endpoint: string, timeoutMs = ENOUGH_MS) =>
-    made.check({ name: 'p', endpoint, answersHealth: false, metadata: {} }, timeoutMs)
+    made.check({ name: 'p', endpoint, metadata: {}, answersHealth: false }, timeoutMs)
   return { check, close: () => closing.abort() }
 }
 

@@ -1,6 +1,6 @@
 // A session with an MCP server over streamable HTTP: opened when it is first needed, kept, and opened anew when the server
 // has forgotten it. Whoever wants to call tools of an MCP server can use it, pools or not.
-import { Connection, type ToolResult } from './connection.ts'
+import type { Connection, ToolResult } from './connection.ts'
 import { McpFault } from './fault.ts'
 import type { Wires } from './wire.ts'
 
@@ -94,7 +94,7 @@ export class McpSession {
 
   #open(): Promise<Connection> {
     if (this.#current) return this.#current
-    const opening = Connection.open(this.#server, this.#wires)
+    const opening = openConnection(this.#server, this.#wires)
     this.#current = opening
     opening.catch(() => {
       if (this.#current === opening) this.#current = null
@@ -109,6 +109,12 @@ export class McpSession {
     const connection = await current?.catch(() => null)
     await connection?.close(end)
   }
+}
+
+/** The SDK comes with the first session. */
+async function openConnection(server: McpServer, wires: Wires): Promise<Connection> {
+  const { Connection } = await import('./connection.ts')
+  return await Connection.open(server, wires)
 }
 
 /** Opening goes on for others when one does not want to wait any more. */
