@@ -8,7 +8,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { V1Job, V1Pod } from '@kubernetes/client-node'
 import type { Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
-import type { PoolAnswer } from '@poolmesh/types'
 import type { RunEvents } from '../adapter.ts'
 import type { ClusterClient } from './access.ts'
 import { deleteJob, podsOf } from './deletion.ts'
@@ -25,6 +24,7 @@ import {
 } from './job.ts'
 import type { Follower, NamespaceJobs } from './namespace.ts'
 import { endOf, hindranceOf, isCompleted, needsLog, type Outcome, outcomeOf } from './outcome.ts'
+import { Telling } from './telling.ts'
 import type { JobTemplate } from './template.ts'
 
 const FIRST_RETRY_MS = 100
@@ -54,6 +54,7 @@ export class JobRun implements Follower {
   readonly attempt: number
   readonly name: string
   readonly #parts: JobRunParts
+  readonly #telling: Telling
   /** Nothing more is told of its end. */
   readonly #stopped = new AbortController()
   #uid: string | null = null
@@ -65,6 +66,7 @@ export class JobRun implements Follower {
 
   constructor(parts: JobRunParts) {
     this.#parts = parts
+    this.#telling = new Telling(parts.run, parts.events)
     const { entry, pool, attempt } = parts.run
     this.taskId = entry.task.task_id
     this.pool = pool.name
@@ -93,11 +95,15 @@ export class JobRun implements Follower {
     try {
       text = await this.#parts.task()
     } catch (error) {
-      return this.#failed(`the payload could not be passed on: ${(error as Error).message}`)
+      return this.#ended((telling) =>
+        telling.failed(`the payload could not be passed on: ${(error as Error).message}`),
+      )
     }
     const bytes = Buffer.byteLength(text)
     if (bytes > MAX_TASK_BYTES)
-      return this.#failed(`the task has ${bytes} bytes, and a Job can be given ${MAX_TASK_BYTES} at most`)
+      return this.#ended((telling) =>
+        telling.failed(`the task has ${bytes} bytes, and a Job can be given ${MAX_TASK_BYTES} at most`),
+      )
     const body = jobOf(run, template, text)
     const client = await jobs.client
     let broken = 0
@@ -107,7 +113,7 @@ export class JobRun implements Follower {
       if (failure === null) return
       if (failure.kind === 'exists' && (await this.#goOnWithThere(client))) return
       if (this.#over) return
-      if (failure.kind === 'unreachable' && broken === 0) return this.#gone()
+      if (failure.kind === 'unreachable' && broken === 0) return this.#ended((telling) => telling.gone())
       if (failure.kind === 'busy') {
         // A quota is looked at before the name is: it may be there already.
         if (await this.#goOnWithThere(client)) return
@@ -266,7 +272,7 @@ export class JobRun implements Follower {
 
   #tell(outcome: Outcome): true {
     if (outcome.kind === 'lost') this.lose(outcome.problem)
-    else this.#ended(() => this.#parts.events.answer(this.pool, this.taskId, this.attempt, outcome.answer))
+    else this.#ended((telling) => telling.answer(outcome.answer))
     return true
   }
 
@@ -320,40 +326,23 @@ export class JobRun implements Follower {
     this.#parts.jobs.unfollow(this.name, this)
   }
 
-  /** Nothing of it runs any more: its slot is free. */
   cancelled(): void {
-    this.#answer({ status: 'cancelled' })
-  }
-
-  #answer(answer: PoolAnswer): void {
-    this.#parts.events.answer(this.pool, this.taskId, this.attempt, { kind: 'answer', answer })
-  }
-
-  #ended(tell: () => void): void {
-    if (this.#over) return
-    this.stop()
-    tell()
-    this.#parts.over(this)
-  }
-
-  #failed(error: string): void {
-    this.#ended(() => this.#answer({ status: 'failed', error }))
-  }
-
-  #refused(error: string, retry_after_ms: number | null): void {
-    const metadata = { reason: 'POOL_REFUSED', retry_after_ms }
-    this.#ended(() => this.#answer({ status: 'failed', error, metadata }))
-  }
-
-  #gone(): void {
-    this.#ended(() => this.#parts.events.gone(this.pool, this.taskId, this.attempt))
+    this.#telling.cancelled()
   }
 
   lose(problem: string): void {
-    this.#ended(() => {
-      this.#parts.events.lost(this.pool, this.taskId, this.attempt, problem)
-      // Nobody asks for the end of one that was given up before.
-      if (this.#parts.run.abandoned) this.cancelled()
-    })
+    this.#ended((telling) => telling.lost(problem))
+  }
+
+  #refused(problem: string, retryAfterMs: number | null): void {
+    this.#ended((telling) => telling.refused(problem, retryAfterMs))
+  }
+
+  /** K3 */
+  #ended(tell: (telling: Telling) => void): void {
+    if (this.#over) return
+    this.stop()
+    tell(this.#telling)
+    this.#parts.over(this)
   }
 }
