@@ -208,7 +208,12 @@ const writtenDown = async (ids: string[]): Promise<void> =>
     return ids.every((id) => message?.string().includes(id))
   }, 'the runs to be written down'))
 
-for (const case_ of ['another takes over', 'another comes later', 'nothing was written down yet'])
+for (const case_ of [
+  'another takes over',
+  'another comes later',
+  'nothing was written down yet',
+  'nothing was written down and they end meanwhile',
+])
   test(`the executor is killed while Jobs run, ${case_}: each is adopted, and none is started twice`, async () => {
     const capability = unique('cap')
     const pool = await kubernetes(capability)
@@ -223,6 +228,10 @@ for (const case_ of ['another takes over', 'another comes later', 'nothing was w
     const other = await kubernetes(capability)
     const before = cluster.started.length
     await executors.killDispatcher()
+    if (case_.endsWith('meanwhile')) {
+      writeFileSync(open, '')
+      await until(() => pool.pods().length === 0)
+    }
     if (case_ !== 'another takes over') await executors.start()
     await executors.dispatcher()
     writeFileSync(open, '')

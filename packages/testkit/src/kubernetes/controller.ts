@@ -171,6 +171,7 @@ export class Controller {
       {
         type,
         status: 'True',
+        lastTransitionTime: apiTime(),
         ...(reason === undefined ? {} : { reason }),
         ...(message === undefined ? {} : { message }),
       },
