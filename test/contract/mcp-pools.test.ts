@@ -50,6 +50,24 @@ test('a Session-Buddy pool runs tasks, and the result says that a text is all it
   })
 })
 
+test('how far a run is, as its server tells it, is told on pool.progress.<name>', async () => {
+  const held = gate()
+  await using pool = await mcp(unique('cap'), {
+    kind: 'session_buddy',
+    handler: async ({ progress }) => {
+      await progress(3, 4, 'three of four')
+      await held.opened
+      return 'done'
+    },
+  })
+  const told = await stranger().listen<object>(`pool.progress.${pool.poolName}`)
+  const id = await stranger().submit(pool.task)
+  await until(() => told.length > 0)
+  expect(told[0]).toEqual({ task_id: id, attempt: 1, fraction: 0.75, message: 'three of four' })
+  held.open()
+  expect(await stranger().resultOf(id)).toMatchObject({ status: 'completed' })
+})
+
 test('tasks are routed to a mahavishnu pool at …/mcp, run once each, and never more than its workers', async () => {
   let peak = 0
   await using pool = await mcp(

@@ -2,7 +2,7 @@
 import { type ClaimCheck, isPayloadRef, type Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
 import type { DistributedTask, PoolDescriptor } from '@poolmesh/types'
-import type { KnownRuns, PoolAdapter, RunEvents, Traits } from '../adapter.ts'
+import type { KnownRuns, PoolAdapter, ProgressSink, RunEvents, Traits } from '../adapter.ts'
 import { clients } from './clients.ts'
 import { HttpRun } from './run.ts'
 import { type HeadersByUrl, isHttpEndpoint, targetOf } from './target.ts'
@@ -14,6 +14,7 @@ export interface HttpAdapterParts {
   /** For tasks whose payload travels by reference. */
   claims: Pick<ClaimCheck, 'get'>
   headers: HeadersByUrl
+  progress?: ProgressSink
   log: Logger
 }
 
@@ -74,7 +75,7 @@ export class HttpAdapter implements PoolAdapter {
   async #follow(run: Run, work: (http: HttpRun) => Promise<void>): Promise<void> {
     const { descriptor } = run.pool
     const target = targetOf(descriptor.endpoint as string, this.#parts.headers)
-    const http = new HttpRun(run, target, this.#clients, this.#parts.runs)
+    const http = new HttpRun(run, target, this.#clients, this.#parts.runs, this.#parts.progress)
     const key = `${http.pool}/${http.taskId}`
     const known = this.#byTask.get(key) ?? new Set()
     this.#byTask.set(key, known.add(http))
@@ -88,6 +89,7 @@ export class HttpAdapter implements PoolAdapter {
       )
       this.#parts.runs.lost(http.pool, http.taskId, http.attempt)
     } finally {
+      this.#parts.progress?.forget(http)
       this.#runs.delete(http)
       known.delete(http)
       if (known.size === 0 && this.#byTask.get(key) === known) this.#byTask.delete(key)

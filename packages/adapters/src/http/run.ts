@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isoTime, type Run } from '@poolmesh/core'
 import { HEADERS, isJsonObject, type PoolAnswer, parsePoolAnswer } from '@poolmesh/types'
-import type { RunEvents } from '../adapter.ts'
+import type { ProgressSink, RunEvents, RunId } from '../adapter.ts'
 import type { Clients } from './clients.ts'
 import type { Exchange } from './exchange.ts'
 import type { Target } from './target.ts'
@@ -19,7 +19,7 @@ const MAX_PAUSE_MS = 30_000
 const NOT_OVER = new Set(['pending', 'queued', 'accepted', 'running'])
 const isGone = (status: number): boolean => status === 404 || status === 410
 
-export class HttpRun {
+export class HttpRun implements RunId {
   readonly taskId: string
   readonly pool: string
   readonly attempt: number
@@ -27,13 +27,15 @@ export class HttpRun {
   readonly #target: Target
   readonly #clients: Clients
   readonly #runs: RunEvents
+  readonly #progress: ProgressSink | undefined
   readonly #stopped = new AbortController()
 
-  constructor(run: Run, target: Target, clients: Clients, runs: RunEvents) {
+  constructor(run: Run, target: Target, clients: Clients, runs: RunEvents, progress?: ProgressSink) {
     this.#run = run
     this.#target = target
     this.#clients = clients
     this.#runs = runs
+    this.#progress = progress
     this.taskId = run.entry.task.task_id
     this.pool = run.pool.name
     this.attempt = run.attempt
@@ -91,6 +93,7 @@ export class HttpRun {
       failed = 0
       if (isGone(said.status)) return this.#lost()
       if (!this.#goesOn(said)) return this.#ended(said)
+      this.#report(said.body)
     }
   }
 
@@ -100,6 +103,18 @@ export class HttpRun {
     if (status !== 200 || !isJsonObject(body)) return false
     const earlier = typeof body['attempt'] === 'number' && body['attempt'] < this.attempt
     return earlier || NOT_OVER.has(String(body['status']))
+  }
+
+  /** `progress: {fraction, message}`, as pools of the worker package have it. */
+  #report(body: unknown): void {
+    const progress = isJsonObject(body) && body['attempt'] === this.attempt ? body['progress'] : null
+    if (!isJsonObject(progress)) return
+    const { fraction, message } = progress
+    this.#progress?.report(
+      this,
+      typeof fraction === 'number' ? fraction : null,
+      typeof message === 'string' ? message : undefined,
+    )
   }
 
   async #ask(method: 'GET' | 'DELETE', timeoutMs: number, stop?: AbortSignal): Promise<Exchange> {

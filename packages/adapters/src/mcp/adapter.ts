@@ -2,7 +2,7 @@
 import { type ClaimCheck, isPayloadRef, type Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
 import type { DistributedTask, PoolDescriptor } from '@poolmesh/types'
-import type { KnownRuns, PoolAdapter, RunEvents, Traits } from '../adapter.ts'
+import type { KnownRuns, PoolAdapter, ProgressSink, RunEvents, Traits } from '../adapter.ts'
 import { type HeadersByUrl, headersFor, isHttpEndpoint } from '../http/target.ts'
 import { McpRun } from './run.ts'
 import type { McpServer } from './session.ts'
@@ -18,6 +18,7 @@ export interface McpAdapterParts {
   /** For tasks whose payload travels by reference. */
   claims: Pick<ClaimCheck, 'get'>
   headers: HeadersByUrl
+  progress?: ProgressSink
   log: Logger
 }
 
@@ -73,7 +74,7 @@ export class McpAdapter implements PoolAdapter {
 
   async #follow(run: Run): Promise<void> {
     const session = this.#sessions.of(serverOf(run.pool.descriptor, this.#parts.headers))
-    const mcp = new McpRun(run, session, this.#workers, this.#parts.runs)
+    const mcp = new McpRun(run, session, this.#workers, this.#parts.runs, this.#parts.progress)
     const key = `${mcp.pool}/${mcp.taskId}`
     const known = this.#runs.get(key) ?? new Set()
     this.#runs.set(key, known.add(mcp))
@@ -87,6 +88,7 @@ export class McpAdapter implements PoolAdapter {
       )
       this.#parts.runs.lost(mcp.pool, mcp.taskId, mcp.attempt)
     } finally {
+      this.#parts.progress?.forget(mcp)
       known.delete(mcp)
       if (known.size === 0 && this.#runs.get(key) === known) this.#runs.delete(key)
     }

@@ -134,6 +134,7 @@ export class Connection {
             timeout,
             signal,
             onresumptiontoken,
+            ...(options.onProgress ? { onprogress: options.onProgress } : {}),
           },
         ),
       )

@@ -11,11 +11,20 @@ export interface McpServer {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** As the protocol's `notifications/progress` has it; `total` and `message` may be left out. */
+export interface CallProgress {
+  progress: number
+  total?: number | undefined
+  message?: string | undefined
+}
+
 export interface CallOptions {
   /** Milliseconds, for all of it. */
   timeoutMs: number
   /** The server is told by the protocol's notification when it aborts. */
   signal?: AbortSignal
+  /** Asks the server to tell how far it is. */
+  onProgress?: (progress: CallProgress) => void
 }
 
 /** What a server says that does not know the session; some say 400. Nothing was begun then. */
