@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import type { DistributedPoolSystem } from '@poolmesh/client'
 import { dataPool, textPool } from '@poolmesh/example-pools'
-import { until } from '@poolmesh/testkit'
+import { type RunningProcess, run, until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { EXIT_MEANINGS } from '../src/exit-codes.ts'
 import { environment, follow, ROOT, startSystem } from './system.ts'
@@ -17,13 +17,17 @@ const blocks = [...text.matchAll(/^```sh\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*
 )
 
 let system: DistributedPoolSystem
+let memory: RunningProcess
 let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'poolmesh-cli-'))
   system = await startSystem()
+  memory = run('service.ts', ['memory'], { NATS_URL: system.url })
   await Promise.all([textPool, dataPool].map((pool) => pool.start({ nc: system.connection })))
+  await memory.line(/"msg":"ready"/)
 })
 afterAll(async () => {
+  await memory?.[Symbol.asyncDispose]()
   await system?.[Symbol.asyncDispose]()
   await rm(folder, { recursive: true })
 })
@@ -58,6 +62,15 @@ test('its table of exit codes is the one of the command', () => {
 
 test('it has an example of every command', () => {
   const scripts = blocks.map(({ script }) => script).join('')
-  for (const command of ['submit', 'status', 'result', 'cancel', 'explain', 'pools list', 'pools get'])
+  for (const command of [
+    'submit',
+    'status',
+    'result',
+    'cancel',
+    'explain',
+    'pools list',
+    'pools get',
+    'memory search',
+  ])
     expect(scripts).toContain(`npx poolmesh ${command} `.trimEnd())
 })

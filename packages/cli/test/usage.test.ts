@@ -14,6 +14,7 @@ const COMMANDS = [
   ['explain'],
   ['pools', 'list'],
   ['pools', 'get'],
+  ['memory', 'search'],
 ]
 
 test('npx runs it from the root', async () => {

@@ -20,6 +20,7 @@ const SERVICES: [prefix: string, service: string][] = [
   ['dead.', 'executor'],
   ['health.', 'health-monitor'],
   ['pool.', 'registry'],
+  ['memory.', 'memory'],
 ]
 
 /**

@@ -1,12 +1,13 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { connectBus } from '@poolmesh/bus'
-import { type DiscoverReply, PoolmeshError } from '@poolmesh/types'
+import { type DiscoverReply, type MemorySearchReply, PoolmeshError } from '@poolmesh/types'
 import { TaskDistributor, type TaskDistributorOptions } from './distributor.ts'
 import { startEmbeddedHost } from './embedded.ts'
 import { DistributedTaskExecutor } from './executor.ts'
 import { PoolHealthMonitor } from './health-monitor.ts'
+import { searchMemory } from './memory.ts'
 import { PoolRegistry } from './registry.ts'
-import { unavailable } from './requests.ts'
+import { type RequestOptions, unavailable } from './requests.ts'
 import type { SubmissionOptions } from './submission/submissions.ts'
 
 export const DEFAULT_SERVER = 'nats://127.0.0.1:4222'
@@ -48,6 +49,12 @@ export interface DistributedPoolSystem extends AsyncDisposable {
   readonly embedded: boolean
   /** What the discovery at the start found; null without `discoveryEndpoints`. */
   readonly discovery: DiscoverReply | null
+  /**
+   * Searches what tasks came to: recent results, Session-Buddy and Akosha. A source that does not answer is in `failed`.
+   * @param limit hits at most; default 10, at most 100
+   * @throws PoolmeshError UNAVAILABLE where the memory service does not run
+   */
+  searchMemory(query: string, limit?: number, options?: RequestOptions): Promise<MemorySearchReply>
   close(): Promise<void>
 }
 
@@ -78,6 +85,7 @@ export async function createDistributedPoolSystem(
     url: reached.url,
     embedded: reached.embedded,
     discovery,
+    searchMemory: (query, limit, asked) => searchMemory(nc, query, limit, asked),
     close,
     [Symbol.asyncDispose]: close,
   }

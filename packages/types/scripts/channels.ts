@@ -273,4 +273,11 @@ export const CHANNELS: Channel[] = [
     ['Empty'],
     ['ExecutorStatsReply'],
   ),
+  request(
+    'memorySearch',
+    SUBJECTS.memorySearch,
+    'Searches what tasks came to.',
+    ['MemorySearchRequest'],
+    ['MemorySearchReply'],
+  ),
 ]

@@ -149,6 +149,19 @@ export const EXAMPLES: Record<SchemaName, unknown> = {
   DeadRetryReply: { task_id: 'pm_4GtPj7nZ0sWk3QxXv2bTfa', retry_of: taskId },
   DeadPurgeRequest: { task_id: taskId },
   DeadPurgeReply: { purged: 1 },
+  MemorySearchRequest: { query: 'tides of Brest', limit: 10 },
+  MemorySearchReply: {
+    hits: [
+      {
+        task_id: taskId,
+        text: `Task ${taskId} completed on text-1`,
+        score: 4.2,
+        source: 'recent',
+        also_in: ['akosha'],
+      },
+    ],
+    failed: [{ source: 'session_buddy', reason: 'nobody listens there' }],
+  },
   PoolEvent: {
     event_id: '01977a3c-4e0b-7d63-9e26-f5b1c3a2d410',
     at: AT,

@@ -28,6 +28,7 @@ export const SUBJECTS = {
   deadGet: 'dead.get',
   deadRetry: 'dead.retry',
   deadPurge: 'dead.purge',
+  memorySearch: 'memory.search',
 } as const
 
 export const submittedSubject = (lane: Lane, id: string): string => `task.submitted.${lane}.${id}`
@@ -54,9 +55,14 @@ export const STREAMS = {
 } as const
 /**
  * KV buckets: descriptors by pool name; what the health monitor found by pool name; of the executors, who dispatches, and
- * what the next one has to know.
+ * what the next one has to know; which results of a message memory has not stored yet.
  */
-export const BUCKETS = { pools: 'POOLS', health: 'POOL_HEALTH', executors: 'EXECUTORS' } as const
+export const BUCKETS = {
+  pools: 'POOLS',
+  health: 'POOL_HEALTH',
+  executors: 'EXECUTORS',
+  memory: 'MEMORY',
+} as const
 /** Object store for payloads and outputs over the broker's message limit. */
 export const PAYLOAD_STORE = 'PAYLOADS'
 

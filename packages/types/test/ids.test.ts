@@ -120,6 +120,7 @@ test('subjects are those of the contract', () => {
     'dead.get',
     'dead.retry',
     'dead.purge',
+    'memory.search',
   ])
   expect(submittedSubject('urgent', 'a')).toBe('task.submitted.urgent.a')
   expect(completedSubject('a')).toBe('task.completed.a')

@@ -4,6 +4,7 @@ import { firstThatFit, type Lists, type PoolCatalog } from '@poolmesh/core'
 import type { DiscoverReply } from '@poolmesh/types'
 import { askEndpoint, normalEndpoint } from './endpoint-pools.ts'
 import type { Asking, Listing } from './listing.ts'
+import { askMcp, isMcpEndpoint } from './mcp-pools.ts'
 import type { Registrar } from './registrar.ts'
 import { askServices, SERVICES_ENDPOINT } from './service-pools.ts'
 
@@ -35,10 +36,7 @@ export class Discovery {
       }
     await eachOf([...asked], MAX_ASKED, async ([address, entry]) => {
       try {
-        entry.listing =
-          address === SERVICES_ENDPOINT
-            ? await askServices(this.#nc, this.#asking)
-            : await askEndpoint(address, this.#asking)
+        entry.listing = await this.#ask(address, entry.endpoint)
         for (const reason of entry.listing.reasons) reply.failed.push({ endpoint: entry.endpoint, reason })
       } catch (error) {
         reply.failed.push({ endpoint: entry.endpoint, reason: (error as Error).message })
@@ -52,6 +50,12 @@ export class Discovery {
     for (const [address, { endpoint, listing }] of asked)
       if (listing !== null) await this.#takeOver(address, endpoint, listing, lists, reply)
     return reply
+  }
+
+  async #ask(address: string, endpoint: string): Promise<Listing> {
+    if (address === SERVICES_ENDPOINT) return await askServices(this.#nc, this.#asking)
+    if (isMcpEndpoint(address)) return await askMcp(endpoint, this.#asking)
+    return await askEndpoint(address, this.#asking)
   }
 
   async #takeOver(

@@ -1,4 +1,5 @@
 // What somebody lists as its pools, read and checked.
+import type { McpSession } from '@poolmesh/adapters'
 import { invalidInput, isJsonObject, type PoolDescriptor, PoolmeshError } from '@poolmesh/types'
 import type * as z from 'zod'
 
@@ -21,6 +22,8 @@ export interface Asking {
   timeoutMs: number
   /** Stops asking. */
   signal: AbortSignal
+  /** With the MCP server at that address. */
+  session(address: string): McpSession
 }
 
 export function readListing(entries: readonly unknown[], asking: Asking): Listing {

@@ -1,4 +1,12 @@
-import { followPools, maxPayload, type ServiceContext, type StartService, serve } from '@poolmesh/bus'
+import { type McpSession, McpSessions, mcpServerAt } from '@poolmesh/adapters'
+import {
+  followPools,
+  maxPayload,
+  type ServiceContext,
+  type Settings,
+  type StartService,
+  serve,
+} from '@poolmesh/bus'
 import { isRegisteredPool, PoolCatalog } from '@poolmesh/core'
 import { Discovery } from './discovery.ts'
 import { Drains } from './drains.ts'
@@ -10,6 +18,8 @@ import { Registrar } from './registrar.ts'
 
 /** How long stopping waits for changes that are being stored. */
 const STOP_MS = 5_000
+/** Between two looks for sessions with MCP servers that nobody uses any more. */
+const SWEEP_MS = 30_000
 
 /**
  * Starts the registry: it keeps the pools of the bucket POOLS and answers for them. Any number of processes may run,
@@ -35,6 +45,7 @@ export const startRegistry: StartService = async ({ nc, settings, log }) => {
     maxPoolBytes: Math.floor(maxReply() / 2),
     timeoutMs: check_timeout * 1_000,
     signal: stopAsking.signal,
+    session: openSessions(settings, parts),
   })
   const service = await serve(nc, {
     name: 'poolmesh-registry',
@@ -86,6 +97,17 @@ function follow(
       else log.warn({ subject }, 'what is stored there makes no sense and is left out')
     },
   )
+}
+
+/** Sessions with the MCP servers that are asked for pools. */
+function openSessions({ poolmesh }: Settings, parts: AsyncDisposableStack): (address: string) => McpSession {
+  const sessions = new McpSessions()
+  const sweeping = setInterval(() => sessions.sweep(), SWEEP_MS)
+  parts.defer(async () => {
+    clearInterval(sweeping)
+    await sessions.close()
+  })
+  return (address) => sessions.of(mcpServerAt(address, poolmesh.http_headers))
 }
 
 /** At once and then every `check_interval`, when the settings name endpoints. */

@@ -12,7 +12,7 @@ import {
   silentLogger,
   startNatsServer,
 } from '@poolmesh/bus'
-import { CORE_SERVICES, loadService, type ServiceName } from './services.ts'
+import { coreServicesOf, loadService, type ServiceName } from './services.ts'
 import { topologyOf } from './settings.ts'
 
 export interface EmbeddedOptions {
@@ -24,7 +24,7 @@ export interface EmbeddedOptions {
   settings?: Settings | undefined
   /** Default: says nothing. */
   log?: Logger | undefined
-  /** Default: the four that tasks need. */
+  /** Default: the four that tasks need, and memory where the settings have it collect results. */
   services?: readonly ServiceName[] | undefined
 }
 
@@ -59,7 +59,7 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
   }
   const nc = await connect('poolmesh-embedded')
   await ensureTopology(nc, topologyOf(settings))
-  for (const name of options.services ?? CORE_SERVICES) {
+  for (const name of options.services ?? coreServicesOf(settings)) {
     const start = await loadService(name)
     // A connection each, as in processes of their own: what one service sends never waits behind another's.
     const context = { nc: await connect(`poolmesh-${name}`), settings, log: log.child({ service: name }) }

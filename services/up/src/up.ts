@@ -6,7 +6,7 @@ import { type Child, startChild } from './child.ts'
 import { durabilityLine, ignoredSync } from './durability.ts'
 import { Output } from './output.ts'
 import { runProcess, type Started } from './run-process.ts'
-import { SERVICE_NAMES } from './services.ts'
+import { servicesOf } from './services.ts'
 import { authorizationOf, loadEnabledSettings, topologyOf } from './settings.ts'
 
 /** How long the pools have to drain before they are killed. */
@@ -52,7 +52,8 @@ async function startAll(running: AsyncDisposableStack, settings: Settings, outpu
       onLine: output.line,
       onNotice: output.notice,
     })
-  const services = SERVICE_NAMES.map((name) => child(name, 'service.ts', name))
+  const names = servicesOf(settings)
+  const services = names.map((name) => child(name, 'service.ts', name))
   const pools: Child[] = []
   running.defer(async () => {
     const began = performance.now()
@@ -62,7 +63,7 @@ async function startAll(running: AsyncDisposableStack, settings: Settings, outpu
   })
   const ready = Promise.all(services.map((one) => one.ready))
   // A pool that finds no registry says so, and warnings are nothing to welcome people with.
-  await Promise.race([services[SERVICE_NAMES.indexOf('registry')]?.ready, ready])
+  await Promise.race([services[names.indexOf('registry')]?.ready, ready])
   if (settings.poolmesh.demo) pools.push(child('demonstration pools', 'demo.ts'))
   await Promise.all([ready, ...pools.map((one) => one.ready)])
 

@@ -49,7 +49,7 @@ async function refusal(args: string[], env: Record<string, string>): Promise<str
 
 test('a service that there is not is refused with the names that there are', async () => {
   expect(await refusal(['registrar'], {})).toBe(
-    'poolmesh: there is no service "registrar": npm run service -- registry|executor|distributor|health-monitor|gateway',
+    'poolmesh: there is no service "registrar": npm run service -- registry|executor|distributor|health-monitor|gateway|memory',
   )
   expect(await refusal([], {})).toMatch(/^poolmesh: name a service: npm run service -- registry\|/)
   expect(await refusal(['toString'], {})).toMatch(/there is no service "toString"/)

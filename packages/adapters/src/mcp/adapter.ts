@@ -3,7 +3,8 @@ import { type ClaimCheck, isPayloadRef, type Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
 import type { DistributedTask, PoolDescriptor } from '@poolmesh/types'
 import type { KnownRuns, PoolAdapter, ProgressSink, RunEvents, Traits } from '../adapter.ts'
-import { type HeadersByUrl, headersFor, isHttpEndpoint } from '../http/target.ts'
+import { type HeadersByUrl, isHttpEndpoint } from '../http/target.ts'
+import { mcpServerAt } from './address.ts'
 import { McpRun } from './run.ts'
 import type { McpServer } from './session.ts'
 import { McpSessions } from './sessions.ts'
@@ -129,10 +130,6 @@ export class McpAdapter implements PoolAdapter {
 /** The path is taken as it is written, since `/mcp` and `/mcp/` differ; Session-Buddy without any is at `/mcp`. */
 function serverOf({ pool_type, endpoint }: PoolDescriptor, headers: HeadersByUrl): McpServer {
   const url = new URL(endpoint as string)
-  const sent = headersFor(url.href, headers)
-  url.username = ''
-  url.password = ''
-  url.hash = ''
   if (pool_type === 'session_buddy' && url.pathname === '/') url.pathname = '/mcp'
-  return { url: url.href, headers: sent }
+  return mcpServerAt(url.href, headers)
 }

@@ -1,4 +1,6 @@
 export { McpAdapter } from './adapter.ts'
+export { mcpServerAt } from './address.ts'
+export { answerOf } from './answer.ts'
 export type { ToolResult } from './connection.ts'
 export { McpFault } from './fault.ts'
 export type { McpServer, McpSession } from './session.ts'
