@@ -57,6 +57,32 @@ export default {
       to: { path: '(^|/)test/', pathNot: 'node_modules' },
     },
     {
+      name: 'kubernetes-library-only-on-demand',
+      comment: 'It costs half a second and 65 MB: whoever has no Kubernetes pool does not pay for it.',
+      severity: 'error',
+      from: { path: '^(packages|services)/[^/]+/src/' },
+      to: { path: '@kubernetes[/+]client-node', dependencyTypesNot: ['dynamic-import', 'type-only'] },
+    },
+    {
+      name: 'mcp-library-in-one-file',
+      severity: 'error',
+      from: {
+        path: '^(packages|services)/[^/]+/src/',
+        pathNot: ['^packages/testkit/', '^packages/adapters/src/mcp/connection\\.ts$'],
+      },
+      to: { path: '@modelcontextprotocol[/+]sdk', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'mcp-library-only-on-demand',
+      comment: 'It costs a third of a second and 34 MB: whoever has no MCP pool does not pay for it.',
+      severity: 'error',
+      from: {},
+      to: {
+        path: '^packages/adapters/src/mcp/connection\\.ts$',
+        dependencyTypesNot: ['dynamic-import', 'type-only'],
+      },
+    },
+    {
       name: 'no-testkit-in-products',
       severity: 'error',
       from: { path: '^(packages|services|examples)/[^/]+/src/', pathNot: '^packages/testkit/' },
@@ -93,7 +119,7 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: ['\\.poolmesh', '/dist/'] },
+    exclude: { path: ['\\.poolmesh', '^(?!.*node_modules/).*/dist/'] },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },

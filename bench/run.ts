@@ -1,10 +1,11 @@
-// `npm run bench -- [main|decision|registry|durability|backlog] [options]`
+// `npm run bench -- [main|decision|registry|durability|backlog|http] [options]`
 const BENCHMARKS = {
   main: () => import('./main-job.ts'),
   decision: () => import('./decision.ts'),
   durability: () => import('./durability.ts'),
   registry: () => import('./registry.ts'),
   backlog: () => import('./backlog.ts'),
+  http: () => import('./http-pools.ts'),
 } as const
 
 const named = process.argv[2]

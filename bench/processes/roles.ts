@@ -6,6 +6,8 @@ const ROLES = {
   'product pools': async () => (await import('../product/pools.ts')).startProductPools,
   'product client': async () => (await import('../product/client.ts')).startProductClient,
   'plain pools': async () => (await import('../plain/pools.ts')).startPlainPools,
+  'health servers': async () => (await import('../http/health-servers.ts')).startHealthServers,
+  'served pools': async () => (await import('../http/served-pools.ts')).startServedPools,
   'plain client': async () => (await import('../plain/client.ts')).startPlainClient,
 } as const
 

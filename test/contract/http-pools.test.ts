@@ -1,42 +1,20 @@
 // Pools that are HTTP servers do the same job as pools on the bus.
-import { HttpPool, type HttpPoolOptions, type RunningProcess, run, until } from '@poolmesh/testkit'
+import { HttpPool, type HttpPoolOptions, until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Executors } from './executors.ts'
 import { gate, type RunningSystem, type Stranger, startSystem, unique } from './harness.ts'
 
 let running: RunningSystem
-const executors = new Map<string, RunningProcess>()
+let executors: Executors
 const stranger = (): Stranger => running.stranger
-
-async function startExecutor(): Promise<void> {
-  const process = run('service.ts', ['executor'], { NATS_URL: stranger().url })
-  await process.line(/"msg":"ready"/)
-  const { executor } = JSON.parse(await process.line(/"executor":/)) as { executor: string }
-  executors.set(executor, process)
-}
-
-const dispatcher = async (): Promise<{ id: string; process: RunningProcess }> =>
-  await until(async () => {
-    const message = await stranger().jsm.direct.getMessage('KV_EXECUTORS', {
-      last_by_subj: '$KV.EXECUTORS.dispatcher',
-    })
-    const id = message?.json<{ holder: string | null }>().holder
-    const process = id ? executors.get(id) : undefined
-    return id && process && { id, process }
-  }, 'an executor to dispatch')
-
-async function killDispatcher(): Promise<void> {
-  const { id, process } = await dispatcher()
-  executors.delete(id)
-  process.child.kill('SIGKILL')
-  await process.ended
-}
 
 beforeAll(async () => {
   running = await startSystem({}, undefined, ['registry', 'distributor', 'health-monitor'])
-  await startExecutor()
+  executors = new Executors(stranger())
+  await executors.start()
 })
 afterAll(async () => {
-  for (const process of executors.values()) await process[Symbol.asyncDispose]()
+  await executors[Symbol.asyncDispose]()
   await running[Symbol.asyncDispose]()
 })
 
@@ -126,7 +104,7 @@ test('a pool that no task can be sent to gets none, and explain says why', async
   await using pool = await http(capability, { mode: 'sync' })
   expect(await stranger().run(task)).toMatchObject({ pool_name: pool.poolName, metadata: { attempts: 1 } })
   const { candidates } = await stranger().explain(task)
-  expect(candidates[0]).toMatchObject({ pool: pool.poolName, cancel: 'acknowledged' })
+  expect(candidates[0]).toMatchObject({ pool: pool.poolName, cancel: 'acknowledged', output: true })
 })
 
 test('a refusal is no attempt', async () => {
@@ -150,6 +128,32 @@ test('a pool that never answers times out, and is told', async () => {
     metadata: { reason: 'RUN_TIMEOUT' },
   })
   await until(() => pool.cancelled.includes(id))
+})
+
+test('an answer that comes after the timeout changes nothing, and the slot is free for the next task', async () => {
+  const late = new Set<string>()
+  await using pool = await http(
+    unique('cap'),
+    { mode: 'sync', fault: ({ task }) => (late.has(task.task_id) ? 'late' : null) },
+    { max_workers: 1 },
+  )
+  const id = unique('t')
+  late.add(id)
+  await stranger().submit({ ...pool.task, task_id: id, timeout: 1 })
+  expect(await stranger().resultOf(id)).toMatchObject({ status: 'timeout' })
+  await until(() => pool.late.includes(id))
+  expect(await stranger().run(pool.task)).toMatchObject({ status: 'completed', pool_name: pool.poolName })
+  expect(stranger().resultsOf(id)).toHaveLength(1)
+  expect(await stranger().resultFrom(id)).toMatchObject({ status: 'timeout' })
+})
+
+test('a pool that takes twice as long each time is waited for until the timeout, and no longer', async () => {
+  await using pool = await http(unique('cap'), { mode: 'sync', fault: () => 'twice_as_slow' })
+  const statuses: string[] = []
+  while (statuses.at(-1) !== 'timeout')
+    statuses.push((await stranger().run({ ...pool.task, timeout: 1 })).status)
+  expect(statuses.length).toBeGreaterThan(3)
+  expect(new Set(statuses.slice(0, -1))).toEqual(new Set(['completed']))
 })
 
 test('cancelled while it runs: the pool is told, the slot is free once it says so, and the result says what it did', async () => {
@@ -194,12 +198,7 @@ for (const standby of [true, false])
       mode: 'async',
       handler: () => held.opened.then(() => ({ done: true })),
     })
-    if (standby) {
-      const told = await stranger().listen<{ following: string | null }>('poolmesh.standby')
-      await startExecutor()
-      const { id } = await dispatcher()
-      await until(() => told.some(({ following }) => following === id))
-    }
+    if (standby) await executors.standBy()
     const ids = await Promise.all(Array.from({ length: 5 }, () => stranger().submit(pool.task)))
     await until(() => pool.running === 5)
     if (!standby)
@@ -209,9 +208,9 @@ for (const standby of [true, false])
           .catch(() => null)
         return ids.every((id) => message?.string().includes(id))
       }, 'the runs to be written down')
-    await killDispatcher()
-    if (!standby) await startExecutor()
-    await dispatcher()
+    await executors.killDispatcher()
+    if (!standby) await executors.start()
+    await executors.dispatcher()
     const asked = pool.asked.length
     await until(() => ids.every((id) => pool.asked.slice(asked).includes(id)), 'all to be asked for')
     held.open()

@@ -55,6 +55,23 @@ test('tasks are run once each, and never more than it has workers', async () => 
   expect(peak).toBeLessThanOrEqual(3)
 })
 
+test('how far a run is, as its handler tells it, is told on pool.progress.<name>', async () => {
+  const held = gate()
+  await using pool = await served({
+    handler: async (_, { progress }) => {
+      progress(0.5, 'half of it')
+      await held.opened
+      return {}
+    },
+  })
+  const told = await stranger().listen<object>(`pool.progress.${pool.name}`)
+  const id = await stranger().submit(pool.task)
+  await until(() => told.length > 0)
+  expect(told[0]).toEqual({ task_id: id, attempt: 1, fraction: 0.5, message: 'half of it' })
+  held.open()
+  expect(await stranger().resultOf(id)).toMatchObject({ status: 'completed' })
+})
+
 test('cancelled while it runs, its handler is told, and the slot is free when it has stopped', async () => {
   await using pool = await served({
     maxWorkers: 1,

@@ -21,7 +21,11 @@ beforeAll(async () => {
   })
   const kubeconfig = join(folder, 'config')
   writeFileSync(kubeconfig, cluster.kubeconfig)
-  running = await startSystem({}, undefined, ['registry', 'distributor', 'health-monitor'])
+  running = await startSystem({ KUBECONFIG: kubeconfig }, undefined, [
+    'registry',
+    'distributor',
+    'health-monitor',
+  ])
   executors = new Executors(stranger(), { POOLMESH_KUBECONFIG: kubeconfig })
   await executors.start()
 })
@@ -167,6 +171,15 @@ test('cancelled while it runs: the Job is deleted, the slot is free once it is g
   expect(pool.jobs()).toHaveLength(1)
 })
 
+test('its health is what the API says to our credentials', async () => {
+  const pool = await kubernetes(unique('cap'))
+  const { [pool.name]: found } = await stranger().ask<Record<string, object>>('health.check', {
+    name: pool.name,
+  })
+  expect(found).toMatchObject({ status: 'healthy', error: null })
+  expect(cluster.requests).toContain(`GET /api/v1/namespaces/${pool.namespace}/resourcequotas`)
+})
+
 test('a pool that has no credentials is not chosen, and explain says why', async () => {
   const capability = unique('cap')
   const name = unique('kube')
@@ -195,7 +208,12 @@ const writtenDown = async (ids: string[]): Promise<void> =>
     return ids.every((id) => message?.string().includes(id))
   }, 'the runs to be written down'))
 
-for (const case_ of ['another takes over', 'another comes later', 'nothing was written down yet'])
+for (const case_ of [
+  'another takes over',
+  'another comes later',
+  'nothing was written down yet',
+  'nothing was written down and they end meanwhile',
+])
   test(`the executor is killed while Jobs run, ${case_}: each is adopted, and none is started twice`, async () => {
     const capability = unique('cap')
     const pool = await kubernetes(capability)
@@ -210,6 +228,10 @@ for (const case_ of ['another takes over', 'another comes later', 'nothing was w
     const other = await kubernetes(capability)
     const before = cluster.started.length
     await executors.killDispatcher()
+    if (case_.endsWith('meanwhile')) {
+      writeFileSync(open, '')
+      await until(() => pool.pods().length === 0)
+    }
     if (case_ !== 'another takes over') await executors.start()
     await executors.dispatcher()
     writeFileSync(open, '')

@@ -1,35 +1,20 @@
 // Pools that are MCP servers do the same job as pools on the bus.
-import { type McpServerOptions, McpTestServer, type RunningProcess, run, until } from '@poolmesh/testkit'
+import { type McpServerOptions, McpTestServer, until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Executors } from './executors.ts'
 import { gate, type RunningSystem, type Stranger, startSystem, unique } from './harness.ts'
 
 let running: RunningSystem
-const executors = new Map<string, RunningProcess>()
+let executors: Executors
 const stranger = (): Stranger => running.stranger
-
-async function startExecutor(): Promise<void> {
-  const process = run('service.ts', ['executor'], { NATS_URL: stranger().url })
-  await process.line(/"msg":"ready"/)
-  const { executor } = JSON.parse(await process.line(/"executor":/)) as { executor: string }
-  executors.set(executor, process)
-}
-
-const dispatcher = async (): Promise<{ id: string; process: RunningProcess }> =>
-  await until(async () => {
-    const message = await stranger().jsm.direct.getMessage('KV_EXECUTORS', {
-      last_by_subj: '$KV.EXECUTORS.dispatcher',
-    })
-    const id = message?.json<{ holder: string | null }>().holder
-    const process = id ? executors.get(id) : undefined
-    return id && process && { id, process }
-  }, 'an executor to dispatch')
 
 beforeAll(async () => {
   running = await startSystem({}, undefined, ['registry', 'distributor', 'health-monitor'])
-  await startExecutor()
+  executors = new Executors(stranger())
+  await executors.start()
 })
 afterAll(async () => {
-  for (const process of executors.values()) await process[Symbol.asyncDispose]()
+  await executors[Symbol.asyncDispose]()
   await running[Symbol.asyncDispose]()
 })
 
@@ -55,12 +40,32 @@ async function mcp(capability: string, options: McpServerOptions, fields: object
 
 test('a Session-Buddy pool runs tasks, and the result says that a text is all it gave', async () => {
   await using pool = await mcp(unique('cap'), { kind: 'session_buddy' })
+  const { candidates } = await stranger().explain({ task_type: 'test', ...pool.task })
+  expect(candidates[0]).toMatchObject({ pool: pool.poolName, output: false })
   expect(await stranger().run(pool.task)).toMatchObject({
     status: 'completed',
     pool_name: pool.poolName,
     output: { text: expect.stringContaining('✅ Task executed on pool default') },
     metadata: { attempts: 1, mcp: { tool: 'execute_on_pool', output: 'text' } },
   })
+})
+
+test('how far a run is, as its server tells it, is told on pool.progress.<name>', async () => {
+  const held = gate()
+  await using pool = await mcp(unique('cap'), {
+    kind: 'session_buddy',
+    handler: async ({ progress }) => {
+      await progress(3, 4, 'three of four')
+      await held.opened
+      return 'done'
+    },
+  })
+  const told = await stranger().listen<object>(`pool.progress.${pool.poolName}`)
+  const id = await stranger().submit(pool.task)
+  await until(() => told.length > 0)
+  expect(told[0]).toEqual({ task_id: id, attempt: 1, fraction: 0.75, message: 'three of four' })
+  held.open()
+  expect(await stranger().resultOf(id)).toMatchObject({ status: 'completed' })
 })
 
 test('tasks are routed to a mahavishnu pool at …/mcp, run once each, and never more than its workers', async () => {
@@ -151,7 +156,9 @@ test('a server that is killed in the middle of a call loses no task and costs no
     output: { output: 'saved' },
     metadata: {
       attempts: 1,
-      history: expect.arrayContaining([{ pool: dying.poolName, reason: 'POOL_LOST' }]),
+      history: expect.arrayContaining([
+        expect.objectContaining({ pool: dying.poolName, reason: 'POOL_LOST' }),
+      ]),
     },
   })
 })
@@ -170,15 +177,10 @@ test('the executor is killed: what runs there cannot be asked for, and runs agai
     kind: 'session_buddy',
     handler: ({ args }) => ((args['context'] as { attempt: number }).attempt === 1 ? held.opened : 'done'),
   })
-  const told = await stranger().listen<{ following: string | null }>('poolmesh.standby')
-  await startExecutor()
-  const { id: holder, process } = await dispatcher()
-  await until(() => told.some(({ following }) => following === holder))
+  await executors.standBy()
   const id = await stranger().submit(pool.task)
   await until(() => pool.running === 1)
-  executors.delete(holder)
-  process.child.kill('SIGKILL')
-  await process.ended
+  await executors.killDispatcher()
   expect(await stranger().resultOf(id)).toMatchObject({
     status: 'completed',
     pool_name: pool.poolName,

@@ -8,8 +8,8 @@ import type { Subject } from './subject.ts'
 
 const only =
   (wanted: Traits['cancel']) =>
-  ({ cancel }: Traits): string | null =>
-    cancel === wanted ? null : `it declares cancel: ${cancel}`
+  ({ cancel }: Traits): boolean =>
+    cancel === wanted
 
 async function held(setting: Setting): Promise<Run> {
   const run = runOf(setting.pool.descriptor, 'hold')
@@ -22,7 +22,7 @@ export function cancelling(subject: Subject): void {
   describe('cancel', () => {
     check(subject, {
       name: 'acknowledged: the pool is told to stop, and that it has is told as an answer',
-      unless: only('acknowledged'),
+      concerns: only('acknowledged'),
       run: async (setting) => {
         const { executor, pool } = setting
         const run = await held(setting)
@@ -38,7 +38,7 @@ export function cancelling(subject: Subject): void {
 
     check(subject, {
       name: 'requested: the pool is asked to stop',
-      unless: only('requested'),
+      concerns: only('requested'),
       run: async (setting) => {
         const { executor, pool } = setting
         const run = await held(setting)
@@ -49,7 +49,7 @@ export function cancelling(subject: Subject): void {
 
     check(subject, {
       name: 'unsupported: nothing is told, and the pool goes on',
-      unless: only('unsupported'),
+      concerns: only('unsupported'),
       run: async (setting) => {
         const { executor, pool } = setting
         const run = await held(setting)

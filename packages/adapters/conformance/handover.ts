@@ -10,8 +10,8 @@ const ANSWER_MS = 1_000
 
 const only =
   (wanted: Traits['adoption']) =>
-  ({ adoption }: Traits): string | null =>
-    adoption === wanted ? null : `it declares adoption: ${adoption}`
+  ({ adoption }: Traits): boolean =>
+    adoption === wanted
 
 /** A run in the pool whose executor no longer dispatches. */
 async function leftBehind(setting: Setting): Promise<Run> {
@@ -35,7 +35,7 @@ export function handover(subject: Subject): void {
     check(subject, {
       name: 'by_id: another adopts it and is told its end',
       ability: 'adoption',
-      unless: only('by_id'),
+      concerns: only('by_id'),
       run: async (setting) => {
         const run = await leftBehind(setting)
         const other = await setting.another()
@@ -49,7 +49,7 @@ export function handover(subject: Subject): void {
     check(subject, {
       name: 'by_id: it ended while nobody watched, and another that adopts it is told',
       ability: 'adoption',
-      unless: only('by_id'),
+      concerns: only('by_id'),
       run: async (setting) => {
         const run = await leftBehind(setting)
         await setting.pool.release(idOf(run))
@@ -64,8 +64,7 @@ export function handover(subject: Subject): void {
     check(subject, {
       name: 'by_id: adopted and cancelled, its pool is told to stop',
       ability: 'adoption',
-      unless: (traits) =>
-        only('by_id')(traits) ?? (traits.cancel === 'unsupported' ? 'it declares cancel: unsupported' : null),
+      concerns: (traits) => only('by_id')(traits) && traits.cancel !== 'unsupported',
       run: async (setting) => {
         const run = await leftBehind(setting)
         const other = await setting.another()
@@ -77,7 +76,7 @@ export function handover(subject: Subject): void {
 
     check(subject, {
       name: 'by_id: one that the pool knows nothing of is lost',
-      unless: only('by_id'),
+      concerns: only('by_id'),
       run: async ({ executor, pool }) => {
         const run = runOf(pool.descriptor, 'complete', { attempt: 2 })
         executor.adapter.adopt(run)
@@ -89,7 +88,7 @@ export function handover(subject: Subject): void {
     check(subject, {
       name: 'listed: another gets it with the list, and is told its end',
       ability: 'adoption',
-      unless: only('listed'),
+      concerns: only('listed'),
       run: async (setting) => {
         const { descriptor } = setting.pool
         const run = await leftBehind(setting)
@@ -106,7 +105,7 @@ export function handover(subject: Subject): void {
     check(subject, {
       name: 'listed: it ended while nobody watched, and another that asks for the list is told',
       ability: 'adoption',
-      unless: only('listed'),
+      concerns: only('listed'),
       run: async (setting) => {
         const { descriptor } = setting.pool
         const run = await leftBehind(setting)
@@ -123,7 +122,7 @@ export function handover(subject: Subject): void {
 
     check(subject, {
       name: 'not listed: a pool that tells of none is in no list, and adopting it says nothing',
-      unless: ({ adoption }) => (adoption === 'none' ? null : `it declares adoption: ${adoption}`),
+      concerns: (traits) => only('none')(traits) && !traits.direct,
       run: async (setting) => {
         const run = await leftBehind(setting)
         const other = await setting.another()
@@ -131,6 +130,20 @@ export function handover(subject: Subject): void {
         other.adapter.adopt(again(run))
         await other.settle(setting.pool.descriptor)
         expect(other.told(run)).toEqual([])
+        await undisturbed(setting, run)
+      },
+    })
+
+    check(subject, {
+      name: 'not listed, direct: its answer could come to that executor alone, and adopting it tells that it is lost',
+      concerns: (traits) => only('none')(traits) && traits.direct === true,
+      run: async (setting) => {
+        const run = await leftBehind(setting)
+        const other = await setting.another()
+        expect((await other.adapter.running([setting.pool.descriptor], ANSWER_MS)).size).toBe(0)
+        other.adapter.adopt(again(run))
+        expect(other.told(run)).toEqual([])
+        expect(await other.first(run)).toEqual({ kind: 'lost', attempt: 2 })
         await undisturbed(setting, run)
       },
     })

@@ -20,6 +20,13 @@ export function leaving(subject: Subject): void {
     })
 
     check(subject, {
+      name: 'declares what it was said to declare',
+      run: async ({ executor: { adapter }, pool: { descriptor } }) => {
+        expect(adapter.traits(descriptor)).toEqual(subject.traits)
+      },
+    })
+
+    check(subject, {
       name: 'stands by: it tells no pool to stop, and nothing of what it had sent',
       run: async (setting) => {
         const { executor, pool } = setting

@@ -1,5 +1,5 @@
 // What has been opened and is not closed: sockets, also idle ones, and timers that keep the process alive.
-import { type AsyncHook, createHook } from 'node:async_hooks'
+import { type AsyncHook, createHook, executionAsyncId, executionAsyncResource } from 'node:async_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { WAITING } from './executor.ts'
 
@@ -13,10 +13,15 @@ export class Opened implements Disposable {
   constructor() {
     this.#hook = createHook({
       init: (id, kind, _, resource) => {
-        if (!this.#waiting && KINDS.has(kind)) this.#open.set(id, { kind, resource })
+        if (!this.#waiting && KINDS.has(kind) && !this.#isOfBefore()) this.#open.set(id, { kind, resource })
       },
       destroy: (id) => void this.#open.delete(id),
     }).enable()
+  }
+
+  /** A timer that was there before goes off, and is set again: that of a connection which the test has all the time. */
+  #isOfBefore(): boolean {
+    return executionAsyncResource().constructor.name === 'Timeout' && !this.#open.has(executionAsyncId())
   }
 
   /** By kind. A timer that does not keep the process alive, such as one that a library shares, is no matter. */

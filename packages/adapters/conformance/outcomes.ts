@@ -93,9 +93,8 @@ export function outcomes(subject: Subject): void {
     check(subject, {
       name: 'not taken by its pool: POOL_REFUSED, and it was not begun',
       ability: 'refusal',
-      run: async (setting, context) => {
+      run: async (setting) => {
         const { executor, pool } = setting
-        if (!pool.takeNoMore) return context.skip('its pools take every task')
         const held = runOf(pool.descriptor, 'hold')
         executor.send(held)
         await setting.begun(held)

@@ -1,5 +1,5 @@
 import type { Run } from '@poolmesh/core'
-import { expect, type TestContext, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { Traits } from '../src/adapter.ts'
 import { Executor, idOf, type Told, WAITING } from './executor.ts'
 import type { Ability, ScriptedPool, Subject } from './subject.ts'
@@ -66,17 +66,18 @@ interface Check {
   name: string
   /** The check is left out where the subject says that it cannot do this. */
   ability?: Ability
-  /** Why it does not concern pools of such traits; null: it does. */
-  unless?: (traits: Traits) => string | null
-  run: (setting: Setting, context: TestContext) => Promise<void>
+  /** Whether pools of such traits promise it. */
+  concerns?: (traits: Traits) => boolean
+  run: (setting: Setting) => Promise<void>
 }
 
-/** A row of the table. What is left out says why. */
-export function check(subject: Subject, { name, ability, unless, run }: Check): void {
-  test(name, async (context) => {
+/** A row of the table. What a subject cannot do is skipped and says why; what its traits do not promise is no row. */
+export function check(subject: Subject, { name, ability, concerns, run }: Check): void {
+  if (concerns?.(subject.traits) === false) return
+  const reason = ability && subject.cannot?.[ability]
+  if (reason) process.stderr.write(`skipped: ${subject.name}: ${name}: ${reason}\n`)
+  test.skipIf(reason)(name, async () => {
     await using setting = await Setting.of(subject)
-    const reason = unless?.(setting.traits) ?? (ability && subject.cannot?.[ability])
-    if (reason) context.skip(reason)
-    await run(setting, context)
+    await run(setting)
   })
 }

@@ -1,6 +1,6 @@
 import type { Logger } from '@poolmesh/bus'
 import type { PoolDescriptor } from '@poolmesh/types'
-import type { PoolAdapter, RunEvents } from '../src/adapter.ts'
+import type { PoolAdapter, RunEvents, Traits } from '../src/adapter.ts'
 
 /**
  * What a pool has to do with a task, in the task's `payload.script`:
@@ -22,7 +22,7 @@ export interface ScriptedPool extends AsyncDisposable {
   /** Lets a task that is held complete. */
   release(taskId: string): void | Promise<void>
   /** From now on it takes no task, and goes on with those that it has. */
-  takeNoMore?(): void | Promise<void>
+  takeNoMore(): void | Promise<void>
   /** Ends as when its machine goes: nothing runs, nobody listens, nothing is known of what was. */
   kill(): Promise<void>
 }
@@ -33,6 +33,8 @@ export type Ability = 'runs_once' | 'nonsense' | 'refusal' | 'gone' | 'lost' | '
 export interface Subject {
   /** The heading of its table: the adapter, and what it was run against. */
   readonly name: string
+  /** What the adapter declares of such a pool. Only what that promises is checked. */
+  readonly traits: Traits
   /** A new adapter, as an executor on a machine of its own would have it. */
   adapter(runs: RunEvents, log: Logger): PoolAdapter | Promise<PoolAdapter>
   /** A new pool, which nobody else uses. */

@@ -14,11 +14,26 @@ export interface RunEvents {
   lost(pool: string, taskId: string, attempt: number, problem?: string): void
 }
 
+/** Who is told how far runs are; `Progress` of the bus publishes it. */
+export interface ProgressSink {
+  /** @param fraction 0 to 1; null: only the message is known */
+  report(run: RunId, fraction: number | null, message: string | undefined): void
+  /** The run is over: its result says the rest. */
+  forget(run: RunId): void
+}
+
+/** The same object for as long as the run lasts. */
+export interface RunId {
+  readonly pool: string
+  readonly taskId: string
+  readonly attempt: number
+}
+
 /** What can be done with the runs of a pool. */
 export interface Traits {
   /** Of a pool that is told to stop a task: it says when it has, it is asked and may never say, or it cannot be asked. */
   cancel: Cancellation
-  /** Whether its answers have an output. */
+  /** Whether its answers have what a task gave; false: a text about it at most, which `task.explain` says too. */
   output: boolean
   /**
    * How the runs of an executor that is gone are found again: the pool lists what it runs, it can be asked for each run by

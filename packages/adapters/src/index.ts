@@ -1,7 +1,7 @@
-export type { KnownRuns, PoolAdapter, RunEvents, Traits } from './adapter.ts'
+export type { KnownRuns, PoolAdapter, ProgressSink, RunEvents, RunId, Traits } from './adapter.ts'
 export { Adapters } from './adapters.ts'
-export { type HeadersByUrl, HttpAdapter, headersFor } from './http/index.ts'
-export { KubernetesAdapter } from './kubernetes/index.ts'
+export { type HeadersByUrl, HttpAdapter, HttpClient, targetOf } from './http/index.ts'
+export { KubernetesAdapter, KubernetesHealth } from './kubernetes/index.ts'
 export {
   answerOf,
   McpAdapter,

@@ -55,7 +55,13 @@ export class NatsAdapter implements PoolAdapter {
   /** Tells our groups from those of others. */
   readonly #id = nuid.next()
   readonly #recent = new Recent<Msg>({ ms: KEPT_MS, count: KEPT_ANSWERS, bytes: KEPT_BYTES })
-  #subscriptions: Subscription[] = []
+  /**
+   * Of those who say everything only once. One subscription for good: with another in its place for each role, what the server
+   * had sent to the old one and the client had not read yet would be lost.
+   */
+  readonly #one: Subscription
+  #many: Subscription | null = null
+  #acts = false
   readonly #queued = new Map<string, Run[]>()
   readonly #groups = new Map<string, Group>()
   #next = 0
@@ -65,34 +71,35 @@ export class NatsAdapter implements PoolAdapter {
     this.#runs = runs
     this.#claims = claims
     this.#log = log
-    this.standBy()
+    this.#one = this.#hear(`${ONE}.>`, (message) => {
+      if (this.#acts) this.#answer(message)
+      else this.#recent.add(message, message.data.length, performance.now())
+    })
   }
 
   /** Hears answers and tells them; what was heard while standing by is told first. */
   async act(): Promise<void> {
-    this.#listen([`${ONE}.>`, `${MANY}.>`], (message) => this.#answer(message))
+    this.#many ??= this.#hear(`${MANY}.>`, (message) => this.#answer(message))
     await this.#nc.flush()
+    this.#acts = true
     for (const message of this.#recent.take(performance.now())) this.#answer(message)
   }
 
   /** Keeps the last answers of those who say everything only once, and tells nobody. */
   standBy(): void {
+    this.#acts = false
     this.#queued.clear()
     this.#groups.clear()
-    this.#listen([`${ONE}.>`], (message) => this.#recent.add(message, message.data.length, performance.now()))
+    this.#many?.unsubscribe()
+    this.#many = null
   }
 
-  /** The new subscriptions before the old ones go, so that nothing is missed; what comes twice is a late answer. */
-  #listen(subjects: string[], hear: (message: Msg) => void): void {
-    const old = this.#subscriptions
-    this.#subscriptions = subjects.map((subject) =>
-      this.#nc.subscribe(subject, {
-        callback: (error, message) => {
-          if (!error) hear(message)
-        },
-      }),
-    )
-    for (const subscription of old) subscription.unsubscribe()
+  #hear(subject: string, hear: (message: Msg) => void): Subscription {
+    return this.#nc.subscribe(subject, {
+      callback: (error, message) => {
+        if (!error) hear(message)
+      },
+    })
   }
 
   /** Sent with the next {@link flush}. */
@@ -263,7 +270,8 @@ export class NatsAdapter implements PoolAdapter {
   }
 
   [Symbol.dispose](): void {
-    for (const subscription of this.#subscriptions) subscription.unsubscribe()
+    this.#one.unsubscribe()
+    this.#many?.unsubscribe()
   }
 }
 

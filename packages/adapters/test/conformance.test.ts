@@ -2,10 +2,11 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClaimCheck, type Logger } from '@poolmesh/bus'
 import { startTestServer } from '@poolmesh/testkit'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import { conformance, type Subject } from '../conformance/index.ts'
-import { HttpAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
-import { httpPool, plainPool, servedPool, workerPool } from './scripted-pools.ts'
+import { HttpAdapter, KubernetesAdapter, McpAdapter, NatsAdapter, type RunEvents } from '../src/index.ts'
+import { jobsPool } from './scripted-jobs.ts'
+import { httpPool, mcpPool, plainPool, servedPool, workerPool } from './scripted-pools.ts'
 
 let server: Awaited<ReturnType<typeof startTestServer>>
 /** Of executors, which take turns. An adapter does not own its connection. */
@@ -16,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
-const onTheBus = (pool: typeof plainPool): Omit<Subject, 'name'> => ({
+const onTheBus = (pool: typeof plainPool): Omit<Subject, 'name' | 'traits'> => ({
   adapter: (runs: RunEvents, log: Logger) => {
     const nc = connections.shift() as NatsConnection
     connections.push(nc)
@@ -26,6 +27,7 @@ const onTheBus = (pool: typeof plainPool): Omit<Subject, 'name'> => ({
 })
 
 const behindHttp = (pool: Subject['pool']): Omit<Subject, 'name'> => ({
+  traits: { cancel: 'acknowledged', output: true, adoption: 'by_id' },
   adapter: (runs: RunEvents, log: Logger) =>
     new HttpAdapter({ runs, claims: { get: async () => null }, headers: {}, log }),
   pool,
@@ -36,12 +38,14 @@ const SILENT_DEATH =
 
 conformance({
   name: 'NatsAdapter, pools of the worker package',
+  traits: { cancel: 'acknowledged', output: true, adoption: 'listed' },
   ...onTheBus(workerPool),
   cannot: { lost: SILENT_DEATH, nonsense: 'the worker package writes every answer itself' },
 })
 
 conformance({
   name: 'NatsAdapter, plain subscribers',
+  traits: { cancel: 'requested', output: true, adoption: 'none' },
   ...onTheBus(plainPool),
   cannot: { lost: SILENT_DEATH, runs_once: 'a plain subscriber runs whatever it is sent' },
 })
@@ -59,4 +63,41 @@ conformance({
   name: 'HttpAdapter, pools of the worker package',
   ...behindHttp(servedPool),
   cannot: { nonsense: 'the worker package writes every answer itself' },
+})
+
+const behindMcp = (pool: Subject['pool'], output = true): Omit<Subject, 'name'> => ({
+  traits: { cancel: 'requested', output, adoption: 'none', direct: true },
+  adapter: (runs: RunEvents, log: Logger) =>
+    new McpAdapter({ runs, claims: { get: async () => null }, headers: {}, log }),
+  pool,
+  cannot: { runs_once: 'a call of a tool has no id that a server would know again' },
+})
+
+conformance({ name: 'McpAdapter, Session-Buddy', ...behindMcp(() => mcpPool('session_buddy'), false) })
+
+conformance({
+  name: 'McpAdapter, mahavishnu with workers',
+  ...behindMcp(() => mcpPool('mahavishnu')),
+  outputOf: (output) => ({ worker_id: expect.any(String), output, exit_code: 0 }),
+})
+
+conformance({
+  name: 'McpAdapter, mahavishnu with pools',
+  ...behindMcp(() => mcpPool('mahavishnu', { use: 'pool_execute' })),
+  outputOf: (output) => ({ pool_id: 'default', output, exit_code: 0 }),
+})
+
+let kubeconfig: string | undefined
+conformance({
+  name: 'KubernetesAdapter, Jobs',
+  traits: { cancel: 'acknowledged', output: true, adoption: 'by_id' },
+  adapter: (runs, log) => new KubernetesAdapter({ runs, claims: { get: async () => null }, kubeconfig, log }),
+  pool: async () => {
+    const pool = await jobsPool()
+    kubeconfig = pool.kubeconfig
+    return pool
+  },
+  cannot: {
+    lost: 'Jobs go on while their API server is away: the health monitor finds out, and the engine gives up the runs',
+  },
 })

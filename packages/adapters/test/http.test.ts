@@ -141,6 +141,27 @@ test.for<HttpFault>(['never', 'slower'])(
   },
 )
 
+test('late: an answer that comes after the task was given up is told to nobody', async () => {
+  const server = await faulty('late')
+  const { adapter, told, first } = adapting()
+  adapter.add(runIn(server.endpoint))
+  await until(() => server.received.length === 1)
+  adapter.cancel('p', 't-1')
+  await until(() => server.late.includes('t-1'))
+  expect(await first()).toMatchObject({ answer: { answer: { status: 'cancelled' } } })
+  adapter.add(runIn((await pool({ mode: 'sync' })).endpoint, { task_id: 't-2' }))
+  await until(() => told.length === 2)
+  expect(told[1]).toMatchObject({ answer: { answer: { status: 'completed' } } })
+})
+
+test('twice as slow each time: all are waited for', async () => {
+  const server = await faulty('twice_as_slow')
+  const { adapter, told } = adapting()
+  for (let n = 0; n < 6; n++) adapter.add(runIn(server.endpoint, { task_id: `t-${n}` }))
+  await until(() => told.length === 6)
+  for (const one of told) expect(one).toMatchObject(completed({}))
+})
+
 test('where nobody listens the task was not begun', async () => {
   const server = await pool({ mode: 'sync' })
   const { endpoint } = server

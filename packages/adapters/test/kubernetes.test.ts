@@ -13,7 +13,7 @@ import {
 } from '@poolmesh/testkit'
 import { type PoolDescriptorInput, poolDescriptorSchema } from '@poolmesh/types'
 import { afterEach, expect, test } from 'vitest'
-import { KubernetesAdapter } from '../src/index.ts'
+import { KubernetesAdapter, KubernetesHealth } from '../src/index.ts'
 
 type Told =
   | { kind: 'answer'; attempt: number | null; answer: Answer }
@@ -294,11 +294,39 @@ test('credentials that are not accepted are a refusal, and are told to nobody', 
   expect(JSON.stringify(told)).not.toMatch(/wrong-token|127\.0\.0\.1/)
 })
 
+test('credentials that cannot be had are a refusal', async () => {
+  const server = await cluster()
+  const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: '/nowhere/plugin' }
+  const file = JSON.parse(server.kubeconfig) as { users: object[] }
+  file.users = [{ name: 'tester', user: { exec } }]
+  const { adapter, first } = adapting(server, JSON.stringify(file))
+  adapter.add(runIn(server, SLEEP))
+  expect(await first()).toMatchObject(refused(/credentials cannot be used/))
+  expect(server.requests).toEqual([])
+})
+
 test('credentials are sent with everything', async () => {
   const server = await cluster({ token: 'right' })
   const { adapter, first } = adapting(server)
   adapter.add(runIn(server, script(`console.log('poolmesh-result: {}')`)))
   expect(await first()).toMatchObject(answered({ status: 'completed', output: {} }))
+})
+
+test('a server with TLS is trusted as the kubeconfig says, and connections are kept', async () => {
+  const server = await cluster({ tls: true, token: 'right' })
+  const { adapter, told } = adapting(server)
+  const done = script(`${WRITE}({done: true}))`)
+  for (let n = 0; n < 5; n++) {
+    adapter.add(runIn(server, done, { task_id: `t-${n}` }))
+    await until(() => told.length === n + 1)
+  }
+  for (const one of told) expect(one).toMatchObject(answered({ output: { done: true } }))
+  expect(server.requests.length).toBeGreaterThan(10)
+  expect(server.connections).toBeLessThanOrEqual(4)
+  const nobody = server.kubeconfig.replace(/"certificate-authority-data":"[^"]+"/, '"x":1')
+  const doubtful = adapting(server, nobody)
+  doubtful.adapter.add(runIn(server, done, { task_id: 'doubtful' }))
+  expect(await doubtful.first()).toMatchObject(refused(/certificate is not trusted/))
 })
 
 test('where nobody listens the task was not begun', async () => {
@@ -368,14 +396,29 @@ test('the next run of a task begins when the Job of the one before is gone', asy
   ])
 })
 
-test('a run that failed makes room for the next', async () => {
+test.for([
+  ['failed', 'process.exitCode = 1'],
+  ['said that it failed', `${WRITE}({status: 'failed', error: 'no paper'}))`],
+  ['said nothing that makes sense', `${WRITE}('splendid'))`],
+])('a run that %s makes room for the next', async ([, text]) => {
   const server = await cluster()
   const { adapter, told } = adapting(server)
-  adapter.add(runIn(server, script('process.exitCode = 1')))
+  adapter.add(runIn(server, script(text as string)))
   await until(() => told.length === 1)
   adapter.add(runIn(server, script(`${WRITE}({attempt: process.env.POOLMESH_ATTEMPT}))`), {}, 2))
   await until(() => told.length === 2)
   expect(told[1]).toMatchObject({ ...answered({ output: { attempt: '2' } }), attempt: 2 })
+})
+
+test('a run that completed and whose answer came to nobody is not run again', async () => {
+  const server = await cluster()
+  const before = adapting(server)
+  before.adapter.add(runIn(server, script(`${WRITE}({n: 1}))`)))
+  await before.first()
+  const after = adapting(server)
+  after.adapter.add(runIn(server, script(`${WRITE}({n: 2}))`), {}, 2))
+  expect(await after.first()).toMatchObject({ ...answered({ output: { n: 1 } }), attempt: 2 })
+  expect(server.started).toHaveLength(1)
 })
 
 test('a Job that somebody deletes is lost', async () => {
@@ -556,4 +599,36 @@ test('a pool is served where its template is valid and there are credentials for
   expect(adapter.obstacle(poolOf(other, {}))).toMatch(/no context of the kubeconfig/)
   const nowhere = adapting(server, 'clusters: [')
   expect(nowhere.adapter.obstacle(poolOf(server, {}))).toMatch(/the kubeconfig cannot be read/)
+})
+
+test('health: the API answers with our credentials, the quota leaves room, and what is wrong names no account', async () => {
+  const options: FakeKubernetesOptions = { token: 'right' }
+  const server = await cluster(options)
+  const pool = poolOf(server, {})
+  const target = { endpoint: server.endpoint, metadata: pool.metadata }
+  const health = stack.use(new KubernetesHealth(fileWith(server.kubeconfig)))
+  expect(await health.check(target, 5_000)).toEqual({ kind: 'answered', full: false })
+  options.quota = 0
+  expect(await health.check(target, 5_000)).toEqual({ kind: 'answered', full: true })
+  options.fault = () => ({ status: 403, reason: 'Forbidden', message: 'User "x" cannot list resourcequotas' })
+  expect(await health.check(target, 5_000)).toEqual({ kind: 'answered', full: false })
+  options.fault = () => ({ status: 500, reason: 'InternalError', message: 'of User "x"' })
+  expect(await health.check(target, 5_000)).toMatchObject({
+    how: 'unreachable',
+    problem: 'the API server answered with HTTP status 500',
+  })
+  options.token = 'another'
+  delete options.fault
+  expect(await health.check(target, 5_000)).toMatchObject({
+    how: 'refused',
+    problem: 'the cluster does not accept the credentials',
+  })
+  const unknown = { endpoint: 'http://127.0.0.1:1', metadata: pool.metadata }
+  expect(await health.check(unknown, 5_000)).toEqual({ kind: 'unknown' })
+  await server.kill()
+  // A connection that was kept breaks first.
+  await until(async () => {
+    const found = await health.check(target, 5_000)
+    return found.kind === 'failed' && found.how === 'unreachable' && found.absent
+  })
 })

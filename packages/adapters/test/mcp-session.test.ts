@@ -1,12 +1,13 @@
 // Sessions with MCP servers, for whoever calls tools: as the servers of this family that keep memories have them.
 import { McpTestServer, until } from '@poolmesh/testkit'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { McpFault, McpSessions } from '../src/index.ts'
 
 let stack = new AsyncDisposableStack()
 afterEach(async () => {
   await stack.disposeAsync()
   stack = new AsyncDisposableStack()
+  vi.restoreAllMocks()
 })
 
 const server = async (...[options]: Parameters<typeof McpTestServer.start>) =>
@@ -81,4 +82,20 @@ test('many sessions that forget each other open one new session and lose no call
   buddy.forgetSessions()
   await Promise.all(Array.from({ length: 20 }, () => session.call('list_pools', {}, IN_TIME)))
   expect([buddy.count('initialize'), buddy.calls.length]).toEqual([2, 21])
+})
+
+test('a session that nobody has used for a minute is ended, and one that is about to be used is not', async () => {
+  const buddy = await server({ kind: 'session_buddy' })
+  const other = await server({ kind: 'session_buddy' })
+  const { sessions, session } = to(buddy)
+  await session.call('list_pools', {}, IN_TIME)
+  const of = { url: other.endpoint, headers: {} }
+  await sessions.of(of).call('list_pools', {}, IN_TIME)
+  const now = performance.now.bind(performance)
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + 61_000)
+  const used = sessions.of(of)
+  sessions.sweep()
+  await until(() => buddy.sessions === 0)
+  await used.call('list_pools', {}, IN_TIME)
+  expect([other.sessions, other.count('initialize')]).toEqual([1, 1])
 })

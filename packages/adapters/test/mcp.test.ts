@@ -107,6 +107,21 @@ for (const json of [false, true])
     ])
   })
 
+for (const json of [false, true])
+  test(`a large answer arrives whole (${json ? 'JSON' : 'streams'})`, async () => {
+    const output = 'x'.repeat(8_000_000)
+    const server_ = await server({ kind: 'mahavishnu', json, handler: () => output })
+    const { next } = adapting()
+    expect(await next(runIn(server_, 'mahavishnu'))).toMatchObject(answered({ output: { output } }))
+  })
+
+test('an answer that is nested too deep is no result', async () => {
+  const deep = JSON.parse('['.repeat(600) + ']'.repeat(600))
+  const server_ = await server({ kind: 'mahavishnu', handler: () => deep })
+  const { next } = adapting()
+  expect(await next(runIn(server_, 'mahavishnu'))).toMatchObject(invalid(/deeper than 500/))
+})
+
 test('a text with ❌ is a failure, and says why', async () => {
   const handler = () => {
     throw new Error('no paper')

@@ -2,7 +2,7 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { errors, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { silentLogger } from '@poolmesh/bus'
-import { HttpPool, type HttpPoolOptions, until } from '@poolmesh/testkit'
+import { HttpPool, type HttpPoolOptions, type McpHandler, McpTestServer, until } from '@poolmesh/testkit'
 import { type PoolDescriptor, poolDescriptorSchema } from '@poolmesh/types'
 import { definePool, serveHttp } from '@poolmesh/worker'
 import type { Script, ScriptedPool } from '../conformance/index.ts'
@@ -148,6 +148,39 @@ export async function httpPool(mode: HttpPoolOptions['mode']): Promise<ScriptedP
     fault: ({ task }) => (full ? 'busy_503' : task.payload['script'] === 'nonsense' ? 'no_result' : null),
   })
   const descriptor = descriptorOf({ pool_type: 'mahavishnu', endpoint: server.endpoint })
+  return scripted(descriptor, scripts, {
+    takeNoMore: () => {
+      full = true
+    },
+    kill: () => server[Symbol.asyncDispose](),
+  })
+}
+
+/** An MCP server, which is not told which task it runs: the task's id is in its output. */
+export async function mcpPool(
+  kind: 'session_buddy' | 'mahavishnu',
+  metadata: object = {},
+): Promise<ScriptedPool> {
+  const scripts = new Scripts()
+  let full = false
+  const taskIn = (args: Record<string, unknown>): Task => {
+    const { payload } = JSON.parse(String(args['prompt'])) as Task
+    return { task_id: (payload.output as { from: string }).from, payload }
+  }
+  const handler: McpHandler = ({ args, signal }) => run(scripts, taskIn(args), signal)
+  const server = await McpTestServer.start({
+    kind,
+    handler,
+    fault: (_, args) => {
+      if (args['prompt'] === undefined) return null
+      return full ? 'busy_503' : taskIn(args).payload.script === 'nonsense' ? 'no_message' : null
+    },
+  })
+  const descriptor = descriptorOf({
+    pool_type: kind,
+    endpoint: server.endpoint,
+    metadata: { mcp: { pool_id: 'default', ...metadata } },
+  })
   return scripted(descriptor, scripts, {
     takeNoMore: () => {
       full = true

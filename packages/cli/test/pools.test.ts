@@ -1,5 +1,8 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { DistributedPoolSystem } from '@poolmesh/client'
-import { derivedPoolSchema, poolListReplySchema } from '@poolmesh/types'
+import { derivedPoolSchema, discoverReplySchema, poolListReplySchema } from '@poolmesh/types'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { commandsFor, jsonOf, type Outcome, startSystem } from './system.ts'
 
@@ -112,4 +115,30 @@ test.each(['0', '1.5', '-3'])('--limit %s is refused', async (limit) => {
   const { code, stderr } = await run(['pools', 'list', '--limit', limit])
   expect(code).toBe(2)
   expect(stderr).toMatch(/--limit must be a whole number from 1/)
+})
+
+test('discover registers what an endpoint lists, and says of one that fails why', async () => {
+  const server = createServer((_, response) => response.end(listing)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const listing = JSON.stringify({
+    pools: [{ name: 'found', pool_type: 'mahavishnu', endpoint: url, capabilities: ['found'] }],
+  })
+  expect(await run(['pools', 'discover', url])).toEqual({
+    code: 0,
+    stdout: 'new      found\nchanged  -\ngone     -\n',
+    stderr: '',
+  })
+  expect(namesIn(await run(['pools', 'list', '-c', 'found', '--json']))).toEqual(['found'])
+  server.close()
+  server.closeAllConnections()
+  const again = await run(['pools', 'discover', url])
+  expect(again).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('it cannot be reached: ECONNREFUSED'),
+  })
+  expect(discoverReplySchema.parse(jsonOf(await run(['pools', 'discover', url, '--json'])))).toMatchObject({
+    new: [],
+    failed: [{ endpoint: url }],
+  })
 })

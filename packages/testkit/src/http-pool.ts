@@ -2,6 +2,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
+/** What `twice_as_slow` begins with. */
+const FIRST_SLOW_MS = 10
+
 type Json = Record<string, unknown>
 
 export interface HttpTask {
@@ -12,7 +15,9 @@ export interface HttpTask {
 
 /**
  * What it does with a task instead of running it: `reset` cuts the connection at once, `reset_mid_body` in the middle of an
- * answer, `slower` sends it ever more slowly, `never` says nothing.
+ * answer, `slower` sends it ever more slowly, `never` says nothing. `late` runs it, and answers once nobody waits any more: the
+ * connection is gone, or the task was cancelled, of which it takes no notice. `twice_as_slow` runs it, and takes twice as
+ * long for it as for the one before.
  */
 export type HttpFault =
   | 'reset'
@@ -29,6 +34,8 @@ export type HttpFault =
   | 'huge'
   | 'never'
   | 'slower'
+  | 'late'
+  | 'twice_as_slow'
 
 export interface HttpPoolOptions {
   /**
@@ -54,11 +61,16 @@ export class HttpPool implements AsyncDisposable {
   redirected = 0
   /** Tasks in hand. */
   running = 0
+  /** Tasks that `late` has answered. */
+  readonly late: string[] = []
   readonly #options: HttpPoolOptions
   readonly #server: Server
   /** By task id: its result, null while it runs. */
   readonly #tasks = new Map<string, { key: string; result: Json | null }>()
   readonly #timers = new Set<NodeJS.Timeout>()
+  /** What `late` waits for, by task id. */
+  readonly #givenUp = new Map<string, () => void>()
+  #slowMs = FIRST_SLOW_MS
 
   private constructor(options: HttpPoolOptions) {
     this.#options = options
@@ -90,6 +102,7 @@ export class HttpPool implements AsyncDisposable {
       else reply(response, 404, { error: 'no such task' })
     } else if (method === 'DELETE' && id) {
       this.cancelled.push(id)
+      this.#givenUp.get(id)?.()
       this.#tasks.delete(id)
       this.#options.onCancel?.(id)
       reply(response, 200, { task_id: id, status: 'cancelled' })
@@ -103,7 +116,11 @@ export class HttpPool implements AsyncDisposable {
     const work = { task, attempt: Number(request.headers['poolmesh-attempt']), headers: request.headers }
     this.received.push(work)
     const fault = this.#options.fault?.(work) ?? null
-    if (fault) this.#misbehave(fault, task.task_id, response)
+    if (fault === 'late') await this.#late(work, response)
+    else if (fault === 'twice_as_slow') {
+      await this.#slow()
+      reply(response, 200, await this.#run(work))
+    } else if (fault) this.#misbehave(fault, task.task_id, response)
     else if (this.#options.mode === 'sync') reply(response, 200, await this.#run(work))
     else await this.#runAndKeep(work, response)
   }
@@ -130,7 +147,29 @@ export class HttpPool implements AsyncDisposable {
     }
   }
 
-  #misbehave(fault: HttpFault, id: string, response: ServerResponse): void {
+  async #late(work: HttpTask, response: ServerResponse): Promise<void> {
+    const id = work.task.task_id
+    await new Promise<void>((resolve) => {
+      this.#givenUp.set(id, resolve)
+      response.once('close', resolve)
+    })
+    const result = await this.#run(work)
+    this.#tasks.set(id, { key: String(work.headers['idempotency-key']), result })
+    reply(response, 200, result)
+    this.late.push(id)
+  }
+
+  async #slow(): Promise<void> {
+    const ms = this.#slowMs
+    this.#slowMs *= 2
+    await new Promise<void>((resolve) => this.#timers.add(setTimeout(resolve, ms)))
+  }
+
+  #misbehave(
+    fault: Exclude<HttpFault, 'late' | 'twice_as_slow'>,
+    id: string,
+    response: ServerResponse,
+  ): void {
     const whole = JSON.stringify({ task_id: id, status: 'completed', output: {} })
     const head = (status: number, more: Record<string, string> = {}) =>
       response.writeHead(status, { 'content-type': 'application/json', ...more })

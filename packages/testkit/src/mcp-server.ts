@@ -152,8 +152,20 @@ export class McpTestServer implements AsyncDisposable {
   }
 
   #register(server: McpServer, tool: string, spec: ToolSpec): RegisteredTool {
-    return server.registerTool(tool, { inputSchema: spec.input }, async (args, { signal, sessionId }) => {
-      const call: McpCall = { tool, args: args as Json, signal, session: sessionId }
+    return server.registerTool(tool, { inputSchema: spec.input }, async (args, extra) => {
+      const { signal, sessionId } = extra
+      const progressToken = extra._meta?.progressToken
+      const call: McpCall = {
+        tool,
+        args: args as Json,
+        signal,
+        session: sessionId,
+        progress: async (progress, total, message) => {
+          if (progressToken === undefined) return
+          const params = { progressToken, progress, total, message }
+          await extra.sendNotification({ method: 'notifications/progress', params })
+        },
+      }
       this.calls.push(call)
       signal.addEventListener('abort', () => this.cancelled.push(call))
       this.running++

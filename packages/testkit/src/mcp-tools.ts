@@ -9,6 +9,8 @@ export interface McpCall {
   args: Json
   signal: AbortSignal
   session: string | undefined
+  /** Tells the client how far it is, where it asked for that. */
+  progress(progress: number, total?: number, message?: string): Promise<void>
 }
 
 /** What a run of a prompt comes to; what it throws is a failure, said as that server says it. */

@@ -8,6 +8,7 @@ import {
   heartbeatSubject,
   LANES,
   type Lane,
+  progressSubject,
   SUBJECTS,
   submittedSubject,
   workSubject,
@@ -209,6 +210,12 @@ export const CHANNELS: Channel[] = [
     reply: ['PoolAnswer'],
     headers: RUN,
   },
+  event(
+    'poolProgress',
+    progressSubject('{name}'),
+    'How far runs are, at most four times a second for a task; not stored.',
+    ['Progress'],
+  ),
   event('poolCancel', cancelSubject('{name}'), 'Tells a pool to stop a task if it can.', ['CancelRequest']),
   {
     id: 'poolHealth',

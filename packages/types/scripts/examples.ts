@@ -105,6 +105,7 @@ export const EXAMPLES: Record<SchemaName, unknown> = {
   DeregisterRequest: { name: 'text-1', drain: true },
   DeregisterReply: { name: 'text-1', draining: true },
   Heartbeat: { current_workers: 3, queue_size: 0 },
+  Progress: { task_id: 't-1', attempt: 1, fraction: 0.5, message: 'half of it' },
   PoolHealthAnswer: { status: 'healthy', current_workers: 3, queue_size: 0 },
   PoolNameRequest: { name: 'text-1' },
   PoolListRequest: { capability: 'text', active_only: true, limit: 100 },

@@ -88,4 +88,11 @@ export const withDerived = (pool: PoolDescriptor): PoolView => ({
 })
 
 export const heartbeatSchema = z.looseObject({ current_workers: count, queue_size: count.default(0) })
+/** How far a run is, as `pool.progress.<name>` tells it. */
+export const progressSchema = z.looseObject({
+  task_id: z.string(),
+  attempt: z.int().min(1),
+  fraction: z.number().min(0).max(1).nullable().describe('Null where only the message is known.'),
+  message: z.string().nullable(),
+})
 export type Heartbeat = z.output<typeof heartbeatSchema>

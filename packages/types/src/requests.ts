@@ -41,11 +41,18 @@ export const candidateSchema = z.looseObject({
     .describe(
       'Of a task that is cancelled while it runs: the pool says when it has stopped, is asked and may never say, or cannot be asked.',
     ),
+  output: z
+    .boolean()
+    .optional()
+    .describe('Whether results from there have what the task gave; false: a text about it at most.'),
 })
 export const explainReplySchema = z.looseObject({
   task_id: z.string().nullable(),
   status: z.enum(Object.values(TaskStatus)).nullable(),
-  strategy: z.enum(Object.values(RoutingStrategy)),
+  strategy: z
+    .enum(Object.values(RoutingStrategy))
+    .nullable()
+    .describe('Null of a task that has ended: how it was routed is not kept.'),
   chosen: z.string().nullable(),
   candidates: z.array(candidateSchema).max(50).describe('The best 50.'),
   counts: z.record(z.string(), z.int()).describe('How many pools there are for each reason.'),

@@ -39,6 +39,8 @@ export const branchResultSubject = (id: string): string => `task.branch.${id}`
 export const deadSubject = (taskId: string): string => `task.dead.${taskId}`
 export const workSubject = (pool: string): string => `pool.work.${pool}`
 export const cancelSubject = (pool: string): string => `pool.cancel.${pool}`
+/** `{task_id, attempt, fraction, message}`: how far a run is; `fraction` from 0 to 1, null where only the message is known. */
+export const progressSubject = (pool: string): string => `pool.progress.${pool}`
 /** Asked of pools that take arrays: which tasks do you run? */
 export const runningSubject = (pool: string): string => `pool.running.${pool}`
 export const healthSubject = (pool: string): string => `pool.health.${pool}`

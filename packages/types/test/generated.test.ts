@@ -82,6 +82,7 @@ test('every subject has a channel', () => {
     'deadSubject',
     'healthSubject',
     'heartbeatSubject',
+    'progressSubject',
     'submittedSubject',
     'workSubject',
   ])

@@ -1,3 +1,4 @@
+export { progressSubject } from '@poolmesh/types'
 export {
   definePool,
   type HandlerContext,
@@ -7,5 +8,4 @@ export {
 } from './definition.ts'
 export { type ServedPool, type ServeHttpOptions, serveHttp } from './http/serve-http.ts'
 export type { RunningPool, StartOptions, StopOptions } from './pool.ts'
-export { progressSubject } from './progress.ts'
 export type { PoolStats } from './runner.ts'

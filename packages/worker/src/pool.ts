@@ -8,6 +8,7 @@ import {
   followLink,
   type Logger,
   maxPayload,
+  Progress,
   silentLogger,
 } from '@poolmesh/bus'
 import {
@@ -21,8 +22,8 @@ import {
 } from '@poolmesh/types'
 import type { PoolSpec } from './definition.ts'
 import { Outbox, type Send } from './outbox.ts'
-import { Progress } from './progress.ts'
 import { Registration } from './registration.ts'
+import { progressOf } from './run.ts'
 import { type PoolStats, Runner } from './runner.ts'
 import { onStopSignals } from './signals.ts'
 import { aborted, within } from './waiting.ts'
@@ -130,7 +131,7 @@ class Pool implements RunningPool {
     })
     const send: Send = (subject, data) => this.#publish(subject, data)
     this.#outbox = new Outbox(send, () => maxPayload(nc))
-    const progress = this.#owned.use(new Progress(name, send))
+    const progress = this.#owned.use(new Progress(send, progressOf(name)))
     this.#runner = this.#owned.use(
       new Runner({
         pool: name,

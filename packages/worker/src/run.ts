@@ -1,9 +1,8 @@
-import type { Logger } from '@poolmesh/bus'
+import type { Logger, Progress, ProgressOf } from '@poolmesh/bus'
 import type { Timed } from '@poolmesh/core'
 import type { DistributedTask } from '@poolmesh/types'
 import type { HandlerContext } from './definition.ts'
 import type { Reply } from './outbox.ts'
-import type { Progress } from './progress.ts'
 
 /** Why a run ends before its handler does. `refused`: the pool stops, and the task runs elsewhere. */
 export interface Ending {
@@ -60,6 +59,11 @@ export class Run implements Timed {
   }
 }
 
+/** What is told of a run's progress in that pool. */
+export const progressOf =
+  (pool: string) =>
+  ({ task, attempt }: Run): ProgressOf => ({ pool, task_id: task.task_id, attempt })
+
 const reasonOf = (ending: Ending): DOMException =>
   new DOMException(ending.error, ending.status === 'timeout' ? 'TimeoutError' : 'AbortError')
 
@@ -67,9 +71,9 @@ const reasonOf = (ending: Ending): DOMException =>
 export class RunContext implements HandlerContext {
   readonly #run: Run
   readonly #log: Logger
-  readonly #progress: Progress
+  readonly #progress: Progress<Run>
 
-  constructor(run: Run, log: Logger, progress: Progress) {
+  constructor(run: Run, log: Logger, progress: Progress<Run>) {
     this.#run = run
     this.#log = log
     this.#progress = progress

@@ -4,7 +4,7 @@
 // R2  A run is answered once to each who asked for it.
 // R3  What is not run is said so: full or stopping is POOL_REFUSED, never silence.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ClaimCheck, Logger, PayloadRef } from '@poolmesh/bus'
+import type { ClaimCheck, Logger, PayloadRef, Progress } from '@poolmesh/bus'
 import { TimerWheel } from '@poolmesh/core'
 import { codeOf, messageOf, outputOf } from './answer.ts'
 import { Answers, type Counts } from './answers.ts'
@@ -18,7 +18,6 @@ import {
   storeOutput,
   withinBounds,
 } from './payloads.ts'
-import type { Progress } from './progress.ts'
 import { type Ending, Run, RunContext } from './run.ts'
 import type { Work, WorkItem } from './work.ts'
 
@@ -35,7 +34,7 @@ export interface RunnerOptions {
   maxWorkers: number
   queueLimit: number
   outbox: Answering
-  progress: Progress
+  progress: Progress<Run>
   /** Null: no payload comes by reference, and every output goes with its answer. */
   claims: ClaimCheck | null
   /** Bytes that one message may have. */

@@ -2,13 +2,21 @@
 // check what is submitted, and stand by to take over (docs/decisions/0005-one-dispatcher.md).
 import { jetstreamManager } from '@nats-io/jetstream'
 import { nuid } from '@nats-io/transport-node'
-import { Adapters, HttpAdapter, KubernetesAdapter, McpAdapter, NatsAdapter } from '@poolmesh/adapters'
+import {
+  Adapters,
+  HttpAdapter,
+  KubernetesAdapter,
+  McpAdapter,
+  NatsAdapter,
+  type RunId,
+} from '@poolmesh/adapters'
 import {
   ClaimCheck,
   followLink,
   followPools,
   followServers,
   LeaseKeeper,
+  Progress,
   Publisher,
   type ServiceContext,
   type StartService,
@@ -127,12 +135,19 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       random: Math.random,
     },
   )
+  // Pools on the bus publish it themselves.
+  const progress = owned.use(
+    new Progress<RunId>(
+      (subject, text) => publisher.tell(subject, text),
+      ({ pool, taskId, attempt }) => ({ pool, task_id: taskId, attempt }),
+    ),
+  )
   const adapter = owned.use(
     new Adapters(
       [
         new NatsAdapter(nc, engine, claims, log),
-        new HttpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, log }),
-        new McpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, log }),
+        new HttpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, progress, log }),
+        new McpAdapter({ runs: engine, claims, headers: settings.poolmesh.http_headers, progress, log }),
         new KubernetesAdapter({ runs: engine, claims, kubeconfig: settings.poolmesh.kubeconfig, log }),
       ],
       engine,

@@ -47,6 +47,7 @@ export function poolListener(
 
   return {
     upserted(pool) {
+      const { cancel, output } = adapter.traits(pool)
       const before = registrations.get(pool.name)
       registrations.set(pool.name, pool)
       if (pool.draining) draining.set(pool.name, pool.registered_at)
@@ -55,7 +56,8 @@ export function poolListener(
         draining: pool.draining === true,
         served: adapter.serves(pool),
         obstacle: adapter.obstacle?.(pool) ?? null,
-        cancel: adapter.traits(pool).cancel,
+        cancel,
+        output,
       })
       engine.suspensions.clear(pool.name)
       apply(pool.name)

@@ -157,10 +157,10 @@ export class Questions {
     const taskId = request['task_id'] as string
     const held = this.#held(taskId)
     if (held) return explainEntry(held, this.#engine.table)
-    const ended = (status: TaskStatusReply, strategy: RoutingStrategy): ExplainReply => ({
+    const ended = (status: TaskStatusReply): ExplainReply => ({
       task_id: taskId,
       status: status.status,
-      strategy,
+      strategy: null,
       chosen: status.pool_name,
       candidates: [],
       counts: {},
@@ -178,7 +178,7 @@ export class Questions {
       },
       () => this.#ask<ExplainReply>(ASK.explain.task, { task_id: taskId }),
     )
-    return 'candidates' in reply ? (reply as ExplainReply) : ended(reply as TaskStatusReply, 'least_loaded')
+    return 'candidates' in reply ? (reply as ExplainReply) : ended(reply as TaskStatusReply)
   }
 
   #explainNew(request: Record<string, unknown>): ExplainReply {

@@ -1,98 +1,69 @@
-// Pools behind HTTP: a GET beside the endpoint. Adapters that know more of a kind of pool replace it by their own probe.
-import { type HeadersByUrl, headersFor } from '@poolmesh/adapters'
-import { HealthStatus } from '@poolmesh/types'
+// Pools behind HTTP: a GET beside the endpoint, over the adapters' HTTP. Adapters that know more of a kind of pool replace it
+// by their own probe.
+import { type HeadersByUrl, targetOf } from '@poolmesh/adapters'
+import { HealthStatus, isJsonObject } from '@poolmesh/types'
+import { CheckConnections } from './check-connections.ts'
 import type { Finding, HealthProbe, ProbeTarget } from './probe.ts'
 
-/** A health answer is small; what is longer is not read. */
-const MAX_BODY_BYTES = 64 * 1024
-
-/** `<endpoint>/health`, where an endpoint `…/mcp` is the MCP door of the server at `…`. */
-function probeUrl(endpoint: string, path: string): string {
-  const url = new URL(endpoint)
-  url.pathname = url.pathname.replace(/\/+$/, '').replace(/\/mcp$/, '') + path
-  url.search = ''
-  url.hash = ''
-  url.username = ''
-  url.password = ''
-  return url.href
+export interface HttpProbeOptions {
+  /** Added to the endpoint, where an endpoint `…/mcp` is the MCP door of the server at `…`. */
+  path: string
+  /** Ends all checks. */
+  closing: AbortSignal
+  /** For pools that want some. */
+  headers?: HeadersByUrl
 }
 
 export class HttpProbe implements HealthProbe {
+  readonly #connections = new CheckConnections()
   readonly #path: string
   readonly #closing: AbortSignal
-
   readonly #headers: HeadersByUrl
 
-  /** @param path added to the endpoint @param closing ends all requests @param headers for pools that want some */
-  constructor(path: string, closing: AbortSignal, headers: HeadersByUrl = {}) {
-    this.#headers = headers
+  constructor({ path, closing, headers = {} }: HttpProbeOptions) {
     this.#path = path
     this.#closing = closing
+    this.#headers = headers
+    closing.addEventListener('abort', () => void this.#connections.close(), { once: true })
   }
 
   async check({ endpoint }: ProbeTarget, timeoutMs: number): Promise<Finding> {
     const startedAt = performance.now()
-    const timeout = AbortSignal.timeout(timeoutMs)
-    try {
-      const url = probeUrl(endpoint ?? '', this.#path)
-      const headers = headersFor(endpoint ?? '', this.#headers)
-      const response = await fetch(url, {
-        signal: AbortSignal.any([timeout, this.#closing]),
-        headers: { accept: 'application/json', ...headers },
-        // A secret is for that address only.
-        redirect: Object.keys(headers).length > 0 ? 'manual' : 'follow',
-      })
-      const body = await readBody(response)
-      if (!response.ok)
-        return {
-          kind: 'failed',
-          reason: 'http_status',
-          error: `HTTP status ${response.status}`,
-          absent: false,
-        }
-      return { kind: 'answered', status: statusIn(body), responseMs: performance.now() - startedAt }
-    } catch (error) {
-      if (this.#closing.aborted) return { kind: 'inconclusive', error: 'the monitor stops' }
-      if (timeout.aborted)
-        return {
-          kind: 'failed',
-          reason: 'timed_out',
-          error: `no answer within ${timeoutMs / 1000} s`,
-          absent: false,
-        }
-      return unreachable(error as Error & { cause?: { code?: string; message?: string } })
+    const { base, headers } = targetOf(endpoint ?? '', this.#headers)
+    const said = await this.#connections.exchange(
+      { base: base.replace(/\/mcp$/, ''), headers },
+      { method: 'GET', path: this.#path, timeoutMs, anyType: true },
+    )
+    if (this.#closing.aborted) return { kind: 'inconclusive', error: 'the monitor stops' }
+    switch (said.kind) {
+      case 'response':
+      case 'too_large': {
+        if (said.status < 200 || said.status >= 300)
+          return failed('http_status', `HTTP status ${said.status}`)
+        const status = statusIn(said.kind === 'response' ? said.body : null)
+        return { kind: 'answered', status, responseMs: performance.now() - startedAt }
+      }
+      case 'timed_out':
+        return failed('timed_out', `no answer within ${timeoutMs / 1000} s`)
+      case 'unreachable':
+      case 'broken':
+        return failed(
+          'unreachable',
+          `the endpoint cannot be reached (${said.code})`,
+          said.code === 'ECONNREFUSED',
+        )
+      case 'aborted':
+        return { kind: 'inconclusive', error: 'the check was ended' }
     }
   }
 }
 
-function unreachable(error: Error & { cause?: { code?: string; message?: string } }): Finding {
-  const code = error.cause?.code
-  return {
-    kind: 'failed',
-    reason: 'unreachable',
-    error: `the endpoint cannot be reached (${code ?? error.cause?.message ?? error.name})`,
-    absent: code === 'ECONNREFUSED',
-  }
-}
-
-async function readBody(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  // Leaving the loop early cancels what is still to come.
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length
-    if (size > MAX_BODY_BYTES) return ''
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
-}
+const failed = (
+  reason: Extract<Finding, { kind: 'failed' }>['reason'],
+  error: string,
+  absent = false,
+): Finding => ({ kind: 'failed', reason, error, absent })
 
 /** The server's own word where it uses ours; answering at all counts as healthy. */
-function statusIn(body: string): HealthStatus {
-  try {
-    const status: unknown = JSON.parse(body)?.status
-    return Object.values(HealthStatus).find((known) => known === status) ?? 'healthy'
-  } catch {
-    return 'healthy'
-  }
-}
+const statusIn = (body: unknown): HealthStatus =>
+  Object.values(HealthStatus).find((known) => isJsonObject(body) && known === body['status']) ?? 'healthy'

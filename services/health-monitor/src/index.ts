@@ -1,6 +1,7 @@
 // The health monitor as a service. Any number may run: they agree through the verdicts' revisions.
 import { jetstreamManager } from '@nats-io/jetstream'
 import { Kvm } from '@nats-io/kv'
+import { KubernetesHealth } from '@poolmesh/adapters'
 import {
   followPools,
   maxPayload,
@@ -13,6 +14,7 @@ import { BUCKETS, INTERNAL, isJsonObject, SUBJECTS } from '@poolmesh/types'
 import { BusProbe } from './bus-probe.ts'
 import { healthEndpoints } from './endpoints.ts'
 import { HttpProbe } from './http-probe.ts'
+import { KubernetesProbe } from './kubernetes-probe.ts'
 import { Line } from './line.ts'
 import { storedEventIds } from './missed-events.ts'
 import { HealthMonitor, MISSED_EVENTS_MS } from './monitor.ts'
@@ -47,14 +49,22 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     stallMs: Math.max(5 * tickMs, Math.min(1_000, heartbeat_interval * 400)),
     now: performance.now(),
   })
-  const http = new HttpProbe('/health', closing.signal, settings.poolmesh.http_headers)
+  const http = new HttpProbe({
+    path: '/health',
+    closing: closing.signal,
+    headers: settings.poolmesh.http_headers,
+  })
   const monitor = new HealthMonitor({
     settings: settings.poolmesh,
     probes: {
       nats: new BusProbe(nc, jsm),
       mahavishnu: http,
       session_buddy: http,
-      kubernetes: new HttpProbe('/healthz', closing.signal),
+      kubernetes: new KubernetesProbe(
+        owned.use(new KubernetesHealth(settings.poolmesh.kubeconfig)),
+        new HttpProbe({ path: '/healthz', closing: closing.signal }),
+        closing.signal,
+      ),
     },
     publisher,
     healthBucket,

@@ -21,8 +21,8 @@ import { judge, registrationOf, reportOf, type Watched, watch } from './watched.
 
 /** A check on the bus costs a map entry and a timer; it is the messages in flight that are bounded. */
 const BUS_CHECKS_AT_ONCE = 4_096
-/** Each may need a socket. */
-const HTTP_CHECKS_AT_ONCE = 256
+/** Each may need a socket, and has one as long as a pool hangs. */
+const HTTP_CHECKS_AT_ONCE = 512
 const RETRY_WRITE_MS = 1_000
 /** Events of older verdicts are not looked for when a monitor starts. */
 export const MISSED_EVENTS_MS = 3_600_000
@@ -45,6 +45,11 @@ function breakerPolicy(settings: Settings['poolmesh']): BreakerPolicy {
   }
 }
 
+interface Lane {
+  readonly schedule: CheckSchedule<Watched>
+  readonly gate: Gate
+}
+
 export class HealthMonitor implements PoolListener {
   readonly outbox: EventOutbox
   readonly #id = nuid.next()
@@ -52,11 +57,10 @@ export class HealthMonitor implements PoolListener {
   readonly #policy: BreakerPolicy
   readonly #texts = new ErrorTexts()
   readonly #pools = new Map<string, Watched>()
-  readonly #schedule: CheckSchedule<Watched>
+  /** One for what is asked on the bus and one for what is asked over HTTP: what hangs there holds up nobody here. */
+  readonly #lanes: Record<'bus' | 'http', Lane>
   readonly #heartbeats: HeartbeatWatch
   readonly #verdicts: Verdicts
-  readonly #busGate = new Gate(BUS_CHECKS_AT_ONCE)
-  readonly #httpGate = new Gate(HTTP_CHECKS_AT_ONCE)
   /** Verdicts being written: one at a time for each pool. */
   readonly #writing = new Map<string, Promise<void>>()
   readonly #writeLater = new Set<Watched>()
@@ -68,13 +72,25 @@ export class HealthMonitor implements PoolListener {
     const { settings } = parts
     this.#parts = parts
     this.#policy = breakerPolicy(settings)
-    this.#schedule = new CheckSchedule(settings.check_interval * 1000, Math.random)
+    const lane = (atOnce: number): Lane => ({
+      schedule: new CheckSchedule(settings.check_interval * 1000, Math.random),
+      gate: new Gate(atOnce),
+    })
+    this.#lanes = { bus: lane(BUS_CHECKS_AT_ONCE), http: lane(HTTP_CHECKS_AT_ONCE) }
     this.#heartbeats = new HeartbeatWatch({
       intervalMs: settings.heartbeat_interval * 1000,
       missed: settings.heartbeats_missed,
     })
     this.#verdicts = new Verdicts(parts.healthBucket, parts.publisher)
     this.outbox = new EventOutbox(parts.publisher)
+  }
+
+  #laneOf({ type }: Pick<Watched, 'type'>): Lane {
+    return type === 'nats' ? this.#lanes.bus : this.#lanes.http
+  }
+
+  #scheduleOf(pool: Watched): CheckSchedule<Watched> {
+    return this.#laneOf(pool).schedule
   }
 
   get size(): number {
@@ -103,32 +119,42 @@ export class HealthMonitor implements PoolListener {
     if (!known) {
       const added = watch(pool, revision, this.#policy, this.#texts)
       this.#pools.set(pool.name, added)
-      if (this.#ready) this.#schedule.addNew(added, now)
-      else this.#schedule.addKnown(added, now)
+      if (this.#ready) this.#scheduleOf(added).addNew(added, now)
+      else this.#scheduleOf(added).addKnown(added, now)
       if (sendsHeartbeats(pool)) this.#heartbeats.beat(pool.name, now)
       this.#adopt(added, now)
       this.#settle(added)
       return
     }
     if (known.registered_at === pool.registered_at) {
-      Object.assign(known, registrationOf(pool, revision), { answersHealth: known.answersHealth })
+      this.#change(known, { ...registrationOf(pool, revision), answersHealth: known.answersHealth }, now)
       return
     }
     const wasHealthy = known.breaker.status === 'healthy'
-    Object.assign(known, registrationOf(pool, revision))
+    this.#change(known, registrationOf(pool, revision), now)
     known.breaker.registeredAgain(pool.health_status, now)
     if (sendsHeartbeats(pool)) this.#heartbeats.beat(pool.name, now)
     else this.#heartbeats.forget(pool.name)
     this.#adopt(known, now)
-    if (wasHealthy && known.heapIndex >= 0) this.#schedule.addNew(known, now)
-    else this.#schedule.hurry(known, now)
+    if (wasHealthy && known.heapIndex >= 0) this.#scheduleOf(known).addNew(known, now)
+    else this.#scheduleOf(known).hurry(known, now)
     this.#settle(known)
+  }
+
+  /** A pool that is of another type now may have to be checked in another way. */
+  #change(known: Watched, registration: ReturnType<typeof registrationOf>, now: number): void {
+    const before = this.#scheduleOf(known)
+    Object.assign(known, registration)
+    const after = this.#scheduleOf(known)
+    if (before === after || known.heapIndex < 0) return
+    before.remove(known)
+    after.addNew(known, now)
   }
 
   removed(name: string, revision: number): void {
     const known = this.#pools.get(name)
     if (known && revision <= known.revision) return
-    if (known) this.#schedule.remove(known)
+    if (known) this.#scheduleOf(known).remove(known)
     this.#pools.delete(name)
     this.#heartbeats.forget(name)
     void this.#verdicts.remove(name)
@@ -150,7 +176,7 @@ export class HealthMonitor implements PoolListener {
     const now = performance.now()
     this.#heartbeats.beat(name, now)
     pool.breaker.beat()
-    if (pool.breaker.status === 'unavailable') this.#schedule.hurry(pool, now)
+    if (pool.breaker.status === 'unavailable') this.#scheduleOf(pool).hurry(pool, now)
   }
 
   ready(): void {
@@ -168,11 +194,11 @@ export class HealthMonitor implements PoolListener {
     else if (kind === 'gone') {
       // However many tasks found nobody there: it is one absence.
       pool.breaker.checkFailed('gone', now)
-      this.#schedule.hurry(pool, now)
+      this.#scheduleOf(pool).hurry(pool, now)
     } else {
       const before = pool.breaker.status
       pool.breaker.runsFailed(kind, count, now)
-      if (pool.breaker.status !== before) this.#schedule.retry(pool, now)
+      if (pool.breaker.status !== before) this.#scheduleOf(pool).retry(pool, now)
     }
     this.#settle(pool)
   }
@@ -197,16 +223,17 @@ export class HealthMonitor implements PoolListener {
       for (const pool of again) this.#settle(pool)
     }
     const { late, missed } = this.#heartbeats.sweep(now)
-    for (const pool of this.#named(late)) this.#schedule.hurry(pool, now)
+    for (const pool of this.#named(late)) this.#scheduleOf(pool).hurry(pool, now)
     for (const pool of this.#named(missed)) {
       pool.breaker.lost('heartbeats_missed', now)
       this.#settle(pool)
     }
-    while (this.#busGate.free > 0 && this.#httpGate.free > 0) {
-      const due = this.#schedule.takeDue(now)
-      if (!due) break
-      void this.check(due)
-    }
+    for (const { schedule, gate } of Object.values(this.#lanes))
+      while (gate.free > 0) {
+        const due = schedule.takeDue(now)
+        if (!due) break
+        void this.check(due)
+      }
   }
 
   /** Checks the pool now; whoever asks while a check is under way gets its outcome. Never rejects. */
@@ -219,12 +246,12 @@ export class HealthMonitor implements PoolListener {
 
   async #check(pool: Watched): Promise<PoolHealth> {
     const { settings, probes, line, log } = this.#parts
-    this.#schedule.start(pool, performance.now())
+    this.#scheduleOf(pool).start(pool, performance.now())
     const { registered_at } = pool
     const onBus = pool.type === 'nats'
     let { epoch } = line
-    const finding = await (onBus ? this.#busGate : this.#httpGate)
-      .run(() => {
+    const finding = await this.#laneOf(pool)
+      .gate.run(() => {
         epoch = line.epoch
         return probes[pool.type].check(pool, settings.check_timeout * 1000)
       })
@@ -242,7 +269,7 @@ export class HealthMonitor implements PoolListener {
       : pool.unhealthyChecks === 0
     const at = Date.now()
     const report = reportOf(pool, finding, at)
-    if (isCurrent) this.#schedule.done(pool, healthy, now)
+    if (isCurrent) this.#scheduleOf(pool).done(pool, healthy, now)
     if (!counts) return report
     this.#totalChecks++
     pool.history.add({ status: report.status, responseMs: report.response_time, at, error: report.error })

@@ -1,10 +1,11 @@
 // How a pool is asked for its health: one kind of probe for each type of pool.
 import type { FailureReason } from '@poolmesh/core'
-import type { HealthStatus, PoolType } from '@poolmesh/types'
+import type { HealthStatus, PoolDescriptor, PoolType } from '@poolmesh/types'
 
 export interface ProbeTarget {
   readonly name: string
   readonly endpoint: string | null
+  readonly metadata: PoolDescriptor['metadata']
   /** Whether it has answered a health check in this registration. */
   readonly answersHealth: boolean
 }

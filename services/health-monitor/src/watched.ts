@@ -16,6 +16,7 @@ export interface Watched extends Scheduled {
   readonly name: string
   type: PoolType
   endpoint: string | null
+  metadata: StoredPool['metadata']
   registered_at: string
   /** What the registration says. */
   health_status: HealthStatus
@@ -42,6 +43,7 @@ export function watch(pool: StoredPool, revision: number, policy: BreakerPolicy,
 export const registrationOf = (pool: StoredPool, revision: number) => ({
   type: pool.pool_type,
   endpoint: pool.endpoint ?? null,
+  metadata: pool.metadata,
   registered_at: pool.registered_at,
   health_status: pool.health_status,
   answersHealth: false,

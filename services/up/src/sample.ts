@@ -73,6 +73,7 @@ async function runOne(system: DistributedPoolSystem, sample: SampleTask): Promis
 
 /** Why the pool that took it was the one. */
 function reasonOf(task: DistributedTaskInput, { candidates, strategy }: ExplainReply): string {
+  if (strategy === null) return '-'
   const fit = candidates.filter(({ verdict }) => verdict !== 'unfit')
   return fit.length === 1 && candidates.length > 1
     ? `only one with ${task.required_capabilities?.join(', ')}`

@@ -2,8 +2,8 @@
 import { type ClaimCheck, isPayloadRef, type Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
 import type { DistributedTask, PoolDescriptor } from '@poolmesh/types'
-import type { KnownRuns, PoolAdapter, RunEvents, Traits } from '../adapter.ts'
-import { Connections } from './exchange.ts'
+import type { KnownRuns, PoolAdapter, ProgressSink, RunEvents, Traits } from '../adapter.ts'
+import { clients } from './clients.ts'
 import { HttpRun } from './run.ts'
 import { type HeadersByUrl, isHttpEndpoint, targetOf } from './target.ts'
 
@@ -14,12 +14,13 @@ export interface HttpAdapterParts {
   /** For tasks whose payload travels by reference. */
   claims: Pick<ClaimCheck, 'get'>
   headers: HeadersByUrl
+  progress?: ProgressSink
   log: Logger
 }
 
 export class HttpAdapter implements PoolAdapter {
   readonly #parts: HttpAdapterParts
-  readonly #connections = new Connections()
+  readonly #clients = clients()
   readonly #runs = new Set<HttpRun>()
   /** By pool and task: almost always one. */
   readonly #byTask = new Map<string, Set<HttpRun>>()
@@ -74,7 +75,7 @@ export class HttpAdapter implements PoolAdapter {
   async #follow(run: Run, work: (http: HttpRun) => Promise<void>): Promise<void> {
     const { descriptor } = run.pool
     const target = targetOf(descriptor.endpoint as string, this.#parts.headers)
-    const http = new HttpRun(run, target, this.#connections, this.#parts.runs)
+    const http = new HttpRun(run, target, this.#clients, this.#parts.runs, this.#parts.progress)
     const key = `${http.pool}/${http.taskId}`
     const known = this.#byTask.get(key) ?? new Set()
     this.#byTask.set(key, known.add(http))
@@ -88,6 +89,7 @@ export class HttpAdapter implements PoolAdapter {
       )
       this.#parts.runs.lost(http.pool, http.taskId, http.attempt)
     } finally {
+      this.#parts.progress?.forget(http)
       this.#runs.delete(http)
       known.delete(http)
       if (known.size === 0 && this.#byTask.get(key) === known) this.#byTask.delete(key)
@@ -106,6 +108,6 @@ export class HttpAdapter implements PoolAdapter {
 
   [Symbol.dispose](): void {
     this.standBy()
-    void this.#connections.close()
+    void this.#clients.close()
   }
 }

@@ -1,25 +1,20 @@
-// One request and what came of it, told apart by what may be concluded for the task.
-import { MAX_PAYLOAD_BYTES, parseJson } from '@poolmesh/types'
+// Requests over connections that are kept, and what came of each, told apart by what may be concluded.
+import { parseJson } from '@poolmesh/types'
 import { Agent, type Dispatcher, errors, request } from 'undici'
 import type { Target } from './target.ts'
 
-/** What a response may have at most: an output of the largest size and what is around it. */
-const MAX_RESPONSE_BYTES = MAX_PAYLOAD_BYTES + 64 * 1024
 const CONNECT_MS = 5_000
-const KEEP_ALIVE_MS = 10_000
-/** A pool that answers when the task is done keeps a connection for each; short questions have some of their own. */
-export const WORK_CONNECTIONS = 256
-export const SHORT_CONNECTIONS = 8
 
 export type Exchange =
   /** `body` is undefined where it is no JSON, and `problem` says why. */
   | { kind: 'response'; status: number; body: unknown; problem: string | null; retryAfterMs: number | null }
-  /** Nobody was there: nothing was sent. */
-  | { kind: 'unreachable'; problem: string }
+  /** Nobody was there: nothing was sent. `code` is the system's, such as ECONNREFUSED. */
+  | { kind: 'unreachable'; code: string; problem: string }
   /** It may have arrived, and there is no answer. */
-  | { kind: 'broken'; problem: string }
+  | { kind: 'broken'; code: string; problem: string }
   /** An answer that is longer than is read. */
-  | { kind: 'too_large'; problem: string }
+  | { kind: 'too_large'; status: number; problem: string }
+  | { kind: 'timed_out' }
   | { kind: 'aborted' }
 
 /** Codes of failures before anything was sent. */
@@ -38,53 +33,103 @@ export interface Sent {
   path: string
   headers?: Record<string, string>
   body?: string
-  signal: AbortSignal
+  /** Milliseconds for all of it; without it the signal alone ends what takes too long. */
+  timeoutMs?: number
+  signal?: AbortSignal
+  /** Read as JSON whatever type it says that it is. */
+  anyType?: boolean
 }
 
-/** Connections that are kept, a pool of them for each origin. */
-export class Connections {
-  readonly #work = agent(WORK_CONNECTIONS)
-  readonly #short = agent(SHORT_CONNECTIONS)
+export interface HttpClientOptions {
+  /** Of each origin. */
+  connections: number
+  /** How long an idle connection is kept. */
+  keepAliveMs: number
+  maxResponseBytes: number
+}
+
+export class HttpClient {
+  readonly #agent: Agent
+  readonly #maxBytes: number
+
+  constructor(options: HttpClientOptions) {
+    this.#maxBytes = options.maxResponseBytes
+    this.#agent = agent(options)
+  }
 
   /** Never rejects. Redirects are not followed. */
-  async exchange(target: Target, { method, path, headers, body, signal }: Sent): Promise<Exchange> {
+  async exchange(target: Target, sent: Sent): Promise<Exchange> {
+    const { signal, timeoutMs } = sent
+    if (signal?.aborted) return { kind: 'aborted' }
+    const ending = new AbortController()
+    let timedOut = false
+    const onAbort = (): void => ending.abort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    // One timer that goes with the request: those of AbortSignal.timeout() stay until they are due.
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            timedOut = true
+            ending.abort()
+          }, timeoutMs)
     try {
-      const response = await request(target.base + path, {
-        dispatcher: method === 'POST' ? this.#work : this.#short,
-        method,
-        headers: {
-          accept: 'application/json',
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...headers,
-          ...target.headers,
-        },
-        body: body ?? null,
-        signal,
-      })
-      return await read(response)
+      return await this.#request(target, sent, ending.signal)
     } catch (error) {
-      if (signal.aborted) return { kind: 'aborted' }
+      if (signal?.aborted) return { kind: 'aborted' }
+      if (timedOut) return { kind: 'timed_out' }
       return failureOf(error as Error & { code?: string })
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
     }
   }
 
+  async #request(
+    target: Target,
+    { method, path, headers, body, anyType = false }: Sent,
+    signal: AbortSignal,
+  ): Promise<Exchange> {
+    const response = await request(target.base + path, {
+      dispatcher: this.#agent,
+      method,
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+        ...target.headers,
+      },
+      body: body ?? null,
+      signal,
+    })
+    try {
+      return await read(response, anyType)
+    } catch (error) {
+      if (!isTooLarge(error)) throw error
+      return { kind: 'too_large', status: response.statusCode, problem: tooLarge(this.#maxBytes) }
+    }
+  }
+
+  /** Ends all requests. */
   async close(): Promise<void> {
-    await Promise.all([this.#work.destroy(), this.#short.destroy()])
+    await this.#agent.destroy()
   }
 }
 
 /** The caller's signal bounds how long an answer may take. */
-export const agent = (connections: number, maxResponseBytes = MAX_RESPONSE_BYTES): Agent =>
+export const agent = ({ connections, keepAliveMs, maxResponseBytes }: HttpClientOptions): Agent =>
   new Agent({
     connections,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: keepAliveMs,
+    // A server that promises longer is not taken at its word.
+    keepAliveMaxTimeout: keepAliveMs,
     connect: { timeout: CONNECT_MS },
     headersTimeout: 0,
     bodyTimeout: 0,
     maxResponseSize: maxResponseBytes,
   })
 
-async function read(response: Dispatcher.ResponseData): Promise<Exchange> {
+async function read(response: Dispatcher.ResponseData, anyType: boolean): Promise<Exchange> {
   const { statusCode: status, headers } = response
   const text = await response.body.text()
   const retryAfterMs = retryAfter(headers['retry-after'])
@@ -96,7 +141,7 @@ async function read(response: Dispatcher.ResponseData): Promise<Exchange> {
     problem,
     retryAfterMs,
   })
-  if (!/^application\/([\w.-]+\+)?json\b/i.test(type))
+  if (!anyType && !/^application\/([\w.-]+\+)?json\b/i.test(type))
     return said(
       undefined,
       `its content type is ${type ? type.slice(0, 100) : 'missing'}, not application/json`,
@@ -115,15 +160,16 @@ export function retryAfter(value: string | string[] | undefined): number | null 
   return Number.isFinite(ms) ? Math.max(0, ms) : null
 }
 
+export const isTooLarge = (error: unknown): boolean => error instanceof errors.ResponseExceededMaxSizeError
+export const tooLarge = (maxBytes: number): string => `its answer is larger than ${maxBytes} bytes`
+
 /** Texts name codes, and never an address or a header. */
 export function failureOf(
   error: Error & { code?: string; errors?: { code?: string }[] },
-): Exchange & { kind: 'unreachable' | 'broken' | 'too_large' } {
-  if (error instanceof errors.ResponseExceededMaxSizeError)
-    return { kind: 'too_large', problem: `its answer is larger than ${MAX_RESPONSE_BYTES} bytes` }
+): Exchange & { kind: 'unreachable' | 'broken' } {
   // Of a name with several addresses each may have failed.
   const code = error.code ?? error.errors?.[0]?.code ?? error.name
   return BEFORE_SENDING.has(code)
-    ? { kind: 'unreachable', problem: `it cannot be reached (${code})` }
-    : { kind: 'broken', problem: `the connection broke (${code})` }
+    ? { kind: 'unreachable', code, problem: `it cannot be reached (${code})` }
+    : { kind: 'broken', code, problem: `the connection broke (${code})` }
 }

@@ -1,2 +1,3 @@
 export { HttpAdapter } from './adapter.ts'
-export { type HeadersByUrl, headersFor } from './target.ts'
+export { HttpClient } from './exchange.ts'
+export { type HeadersByUrl, targetOf } from './target.ts'

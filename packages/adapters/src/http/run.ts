@@ -2,8 +2,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isoTime, type Run } from '@poolmesh/core'
 import { HEADERS, isJsonObject, type PoolAnswer, parsePoolAnswer } from '@poolmesh/types'
-import type { RunEvents } from '../adapter.ts'
-import type { Connections, Exchange } from './exchange.ts'
+import type { ProgressSink, RunEvents, RunId } from '../adapter.ts'
+import type { Clients } from './clients.ts'
+import type { Exchange } from './exchange.ts'
 import type { Target } from './target.ts'
 
 /** Between two questions: doubled each time, with jitter. */
@@ -18,21 +19,23 @@ const MAX_PAUSE_MS = 30_000
 const NOT_OVER = new Set(['pending', 'queued', 'accepted', 'running'])
 const isGone = (status: number): boolean => status === 404 || status === 410
 
-export class HttpRun {
+export class HttpRun implements RunId {
   readonly taskId: string
   readonly pool: string
   readonly attempt: number
   readonly #run: Run
   readonly #target: Target
-  readonly #connections: Connections
+  readonly #clients: Clients
   readonly #runs: RunEvents
+  readonly #progress: ProgressSink | undefined
   readonly #stopped = new AbortController()
 
-  constructor(run: Run, target: Target, connections: Connections, runs: RunEvents) {
+  constructor(run: Run, target: Target, clients: Clients, runs: RunEvents, progress?: ProgressSink) {
     this.#run = run
     this.#target = target
-    this.#connections = connections
+    this.#clients = clients
     this.#runs = runs
+    this.#progress = progress
     this.taskId = run.entry.task.task_id
     this.pool = run.pool.name
     this.attempt = run.attempt
@@ -45,7 +48,7 @@ export class HttpRun {
   /** @param body the task as JSON */
   async send(body: string): Promise<void> {
     const { attempt, deadline } = this.#run
-    const said = await this.#connections.exchange(this.#target, {
+    const said = await this.#clients.work.exchange(this.#target, {
       method: 'POST',
       path: '/tasks',
       headers: {
@@ -60,7 +63,7 @@ export class HttpRun {
     if (said.kind === 'unreachable') return this.#runs.gone(this.pool, this.taskId, attempt)
     if (said.kind === 'too_large') return this.invalid(said.problem)
     // It may have been begun: the pool is asked what became of it.
-    if (said.kind === 'broken') return await this.watch()
+    if (said.kind !== 'response') return await this.watch()
     const { status } = said
     if (status === 202 || status === 409) return await this.watch(said.retryAfterMs)
     if (status === 429 || (status === 503 && said.retryAfterMs !== null)) return this.#refused(said)
@@ -90,6 +93,7 @@ export class HttpRun {
       failed = 0
       if (isGone(said.status)) return this.#lost()
       if (!this.#goesOn(said)) return this.#ended(said)
+      this.#report(said.body)
     }
   }
 
@@ -101,10 +105,26 @@ export class HttpRun {
     return earlier || NOT_OVER.has(String(body['status']))
   }
 
+  /** `progress: {fraction, message}`, as pools of the worker package have it. */
+  #report(body: unknown): void {
+    const progress = isJsonObject(body) && body['attempt'] === this.attempt ? body['progress'] : null
+    if (!isJsonObject(progress)) return
+    const { fraction, message } = progress
+    this.#progress?.report(
+      this,
+      typeof fraction === 'number' ? fraction : null,
+      typeof message === 'string' ? message : undefined,
+    )
+  }
+
   async #ask(method: 'GET' | 'DELETE', timeoutMs: number, stop?: AbortSignal): Promise<Exchange> {
-    const timeout = AbortSignal.timeout(timeoutMs)
-    const signal = stop ? AbortSignal.any([timeout, stop]) : timeout
-    return await this.#connections.exchange(this.#target, { method, path: this.#path, signal })
+    const path = this.#path
+    return await this.#clients.short.exchange(this.#target, {
+      method,
+      path,
+      timeoutMs,
+      ...(stop ? { signal: stop } : {}),
+    })
   }
 
   /** No more is told of it, and the pool goes on. */

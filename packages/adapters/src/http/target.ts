@@ -28,7 +28,7 @@ export function isHttpEndpoint(endpoint: string | null | undefined): boolean {
   )
 }
 
-/** Where to send requests, and what with: see {@link headersFor}. */
+/** Where to send requests, and what with: see headersFor(). */
 export function targetOf(endpoint: string, configured: HeadersByUrl): Target {
   const url = new URL(endpoint)
   return { base: url.origin + withoutSlash(url.pathname), headers: headersFor(endpoint, configured) }

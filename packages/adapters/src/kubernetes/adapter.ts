@@ -4,7 +4,7 @@ import type { Run } from '@poolmesh/core'
 import type { DistributedTask, PoolDescriptor } from '@poolmesh/types'
 import type { KnownRuns, PoolAdapter, RunEvents, Traits } from '../adapter.ts'
 import { ClusterAccess } from './access.ts'
-import { deleteJob } from './deletion.ts'
+import { deleteJob, findJob } from './deletion.ts'
 import { failureOf } from './failures.ts'
 import { jobName, writtenOn } from './job.ts'
 import { NamespaceJobs } from './namespace.ts'
@@ -57,7 +57,7 @@ export class KubernetesAdapter implements PoolAdapter {
   /** Why none of our kind of pools can run anything, or this one. */
   obstacle(pool: PoolDescriptor): string | null {
     if (pool.pool_type !== 'kubernetes') return null
-    const read = templateOf(pool)
+    const read = templateOf(pool.metadata)
     const problem = read.ok ? this.#access.obstacle(pool.endpoint ?? '') : read.problem
     if (problem !== null) {
       if (this.#warned.get(pool.name) !== problem)
@@ -98,7 +98,7 @@ export class KubernetesAdapter implements PoolAdapter {
   flush(): void {}
 
   #placeOf(pool: PoolDescriptor): Place | null {
-    const read = templateOf(pool)
+    const read = templateOf(pool.metadata)
     const endpoint = pool.endpoint ?? ''
     if (!read.ok || this.#access.obstacle(endpoint) !== null) return null
     const { template } = read
@@ -129,9 +129,11 @@ export class KubernetesAdapter implements PoolAdapter {
       if (known?.size === 0) this.#runs.delete(key)
     }
     const job = new JobRun({ run, ...place, task: () => this.#text(run.entry.task), events, log, over })
+    // Not one that comes later: it waits for this run.
+    const deletion = this.#deletions.get(key)
     const begun = async (): Promise<void> => {
       try {
-        await this.#deletions.get(key)
+        await deletion
         await work(job)
       } catch (error) {
         log.error({ err: error, pool_name: pool, task_id: taskId }, 'a run cannot be followed')
@@ -170,9 +172,11 @@ export class KubernetesAdapter implements PoolAdapter {
         given.map(([run]) => run),
       )
     })()
-      .catch((error) =>
-        this.#parts.log.warn({ err: error, pool_name: pool, task_id: taskId }, 'a Job cannot be deleted'),
-      )
+      .catch((error: unknown) => {
+        const reason = failureOf(error).problem
+        if (!this.#closing.signal.aborted)
+          this.#parts.log.warn({ pool_name: pool, task_id: taskId, reason }, 'a Job cannot be deleted')
+      })
       .finally(() => {
         if (this.#deletions.get(key) === deletion) this.#deletions.delete(key)
       })
@@ -184,10 +188,7 @@ export class KubernetesAdapter implements PoolAdapter {
     const { namespace } = jobs
     const name = jobName(pool, taskId)
     const { signal } = this.#closing
-    const job = await client.batch.readNamespacedJob({ namespace, name }).catch((error: unknown) => {
-      if (failureOf(error).kind === 'not_found') return null
-      throw error
-    })
+    const job = await findJob(client, namespace, name, signal)
     const written = job && writtenOn(job)
     const told = Math.max(...runs.map(({ attempt }) => attempt), 0)
     // Of a later run it is not ours to delete.

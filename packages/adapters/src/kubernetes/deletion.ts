@@ -1,6 +1,6 @@
 // Deleting a Job, and waiting until nothing of it runs any more.
 import { setTimeout as pause } from 'node:timers/promises'
-import type { V1Pod } from '@kubernetes/client-node'
+import type { V1Job, V1Pod } from '@kubernetes/client-node'
 import type { ClusterClient } from './access.ts'
 import { failureOf } from './failures.ts'
 
@@ -60,6 +60,28 @@ export async function deleteJob(job: Doomed, signal: AbortSignal): Promise<Delet
       // Looked at again.
     }
     if (signal.aborted || performance.now() > end) return { gone: false, begun }
+    await pause(delay, undefined, { signal }).catch(() => {})
+  }
+}
+
+/**
+ * The Job of that name, or null: there is none.
+ * @throws what the client throws, after a while in which it was asked again
+ */
+export async function findJob(
+  { batch }: ClusterClient,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<V1Job | null> {
+  const end = performance.now() + PATIENCE_MS
+  for (let delay = FIRST_LOOK_MS; ; delay = Math.min(MAX_LOOK_MS, delay * 2)) {
+    try {
+      return await batch.readNamespacedJob({ namespace, name })
+    } catch (error) {
+      if (failureOf(error).kind === 'not_found') return null
+      if (signal.aborted || performance.now() > end) throw error
+    }
     await pause(delay, undefined, { signal }).catch(() => {})
   }
 }

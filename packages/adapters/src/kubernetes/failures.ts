@@ -21,6 +21,8 @@ const BEFORE_SENDING = new Set([
   'ENETUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
 ])
+/** Names of errors of a request that was sent; others come from what is done before, such as reading a token. */
+const NO_ANSWER = new Set(['AbortError', 'TimeoutError', 'SyntaxError'])
 const MAX_TEXT = 400
 
 interface Thrown {
@@ -59,10 +61,14 @@ export function failureOf(error: unknown): Failure {
   const { code, statusCode, body, headers, cause, name, message } = (error ?? {}) as Thrown
   const status = typeof code === 'number' ? code : statusCode
   if (status === undefined) {
-    const network = cause?.code ?? cause?.errors?.[0]?.code ?? (typeof code === 'string' ? code : undefined)
-    if (network !== undefined && BEFORE_SENDING.has(network))
+    if (cause === undefined && !NO_ANSWER.has(name ?? ''))
+      return { kind: 'refused', problem: `the credentials cannot be used (${String(code ?? name)})` }
+    const network = cause?.code ?? cause?.errors?.[0]?.code ?? cause?.name ?? name ?? ''
+    if (BEFORE_SENDING.has(network))
       return { kind: 'unreachable', problem: `the API server cannot be reached (${network})` }
-    return { kind: 'broken', problem: `the API server did not answer (${network ?? cause?.name ?? name})` }
+    if (/CERT|SIGNED|SIGNATURE/.test(network))
+      return { kind: 'refused', problem: `the API server's certificate is not trusted (${network})` }
+    return { kind: 'broken', problem: `the API server did not answer (${network})` }
   }
   const said = saidIn(body)
   const problem = (what: string): string => (said === '' ? what : `${what}: ${said}`)

@@ -1,1 +1,2 @@
 export { KubernetesAdapter } from './adapter.ts'
+export { KubernetesHealth } from './health.ts'

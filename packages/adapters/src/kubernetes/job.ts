@@ -15,7 +15,8 @@ const LABELS = {
 const ANNOTATIONS = { task: 'poolmesh/task-id', pool: 'poolmesh/pool-name' } as const
 
 export const MANAGED = `${LABELS.managedBy}=poolmesh`
-const CONTAINER = 'task'
+/** Others may be added to a pod by the cluster. */
+export const CONTAINER = 'task'
 /** Where a container may write its result: the kubelet reads that file when it has ended. */
 const RESULT_FILE = '/dev/termination-log'
 const TASK_FOLDER = '/poolmesh'

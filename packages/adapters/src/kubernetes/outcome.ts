@@ -2,6 +2,7 @@
 import type { V1Job, V1Pod } from '@kubernetes/client-node'
 import type { Answer } from '@poolmesh/core'
 import { isJsonObject, type PoolAnswer, parseJson, parsePoolAnswer } from '@poolmesh/types'
+import { CONTAINER } from './job.ts'
 
 /** A line of the log that begins with it is the result, for what is larger than a termination message. */
 const FRAME = 'poolmesh-result:'
@@ -14,6 +15,11 @@ export type Outcome =
 
 type Ended = { how: 'complete' } | { how: 'failed'; reason: string; message: string }
 
+export const isCompleted = (outcome: Outcome): boolean =>
+  outcome.kind === 'answer' &&
+  outcome.answer.kind === 'answer' &&
+  outcome.answer.answer.status === 'completed'
+
 /** How a Job ended; null: it goes on. */
 export function endOf({ status }: V1Job): Ended | null {
   for (const { type, status: value, reason, message } of status?.conditions ?? []) {
@@ -24,7 +30,9 @@ export function endOf({ status }: V1Job): Ended | null {
   return null
 }
 
-const terminatedIn = (pod: V1Pod | undefined) => pod?.status?.containerStatuses?.[0]?.state?.terminated
+const stateIn = (pod: V1Pod | undefined) =>
+  pod?.status?.containerStatuses?.find(({ name }) => name === CONTAINER)?.state
+const terminatedIn = (pod: V1Pod | undefined) => stateIn(pod)?.terminated
 
 /** Of a Job that ended well and wrote no termination message the result may be in its log. */
 export const needsLog = (job: V1Job, pod: V1Pod | undefined): boolean =>
@@ -42,7 +50,7 @@ export function outcomeOf(job: V1Job, pod: V1Pod | undefined, log: string, cut: 
   const message = terminated?.message?.trim() ?? ''
   if (end?.how === 'complete') {
     if (pod === undefined)
-      return invalid('the Job has completed, and its pod with the result is not there any more')
+      return { kind: 'lost', problem: 'the Job has completed, and its pod with the result is gone' }
     return {
       kind: 'answer',
       answer: completed(message === '' ? lastLine(log) : message, message === '', cut),
@@ -73,7 +81,6 @@ export function outcomeOf(job: V1Job, pod: V1Pod | undefined, log: string, cut: 
 }
 
 const answered = (answer: PoolAnswer): Outcome => ({ kind: 'answer', answer: { kind: 'answer', answer } })
-const invalid = (problem: string): Outcome => ({ kind: 'answer', answer: { kind: 'invalid', problem } })
 
 /** The node was short of something, or was taken away. */
 function evictedIn(pod: V1Pod | undefined): string | null {
@@ -85,7 +92,7 @@ function evictedIn(pod: V1Pod | undefined): string | null {
 }
 
 function limitIn(pod: V1Pod): string {
-  const limit = pod.spec?.containers?.[0]?.resources?.limits?.['memory']
+  const limit = pod.spec?.containers.find(({ name }) => name === CONTAINER)?.resources?.limits?.['memory']
   return limit === undefined ? '' : `, its limit is ${limit}`
 }
 
@@ -146,7 +153,7 @@ const STUCK = new Map([
  * @returns null: it may still begin
  */
 export function hindranceOf(pod: V1Pod | undefined, waited: boolean): string | null {
-  const waiting = pod?.status?.containerStatuses?.[0]?.state?.waiting
+  const waiting = stateIn(pod)?.waiting
   const kind = STUCK.get(waiting?.reason ?? '')
   if (kind !== undefined) return `${kind}: ${waiting?.reason}${detail(waiting?.message)}`
   if (!waited) return null

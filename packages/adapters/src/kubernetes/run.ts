@@ -1,21 +1,30 @@
 // One run as a Job: made, or found to be there already, then followed until it has ended or somebody gives it up.
 // Invariants:
 //  K1  a task has one Job in a pool at a time: the API refuses a second one of that name, and who is refused goes on with
-//      the Job that is there, unless that has failed
+//      the Job that is there, unless that has ended without completing the task
 //  K2  a Job is deleted by its uid, so never another one of its name
 //  K3  each run is told at most one end; that nothing runs any more is told besides, when it was given up
 import { setTimeout as pause } from 'node:timers/promises'
 import type { V1Job, V1Pod } from '@kubernetes/client-node'
 import type { Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
-import type { PoolAnswer } from '@poolmesh/types'
 import type { RunEvents } from '../adapter.ts'
 import type { ClusterClient } from './access.ts'
 import { deleteJob, podsOf } from './deletion.ts'
 import { type Failure, failureOf } from './failures.ts'
-import { attemptPatch, configMapOf, jobName, jobOf, MAX_TASK_BYTES, wantsFile, writtenOn } from './job.ts'
+import {
+  attemptPatch,
+  CONTAINER,
+  configMapOf,
+  jobName,
+  jobOf,
+  MAX_TASK_BYTES,
+  wantsFile,
+  writtenOn,
+} from './job.ts'
 import type { Follower, NamespaceJobs } from './namespace.ts'
-import { endOf, hindranceOf, needsLog, type Outcome, outcomeOf } from './outcome.ts'
+import { endOf, hindranceOf, isCompleted, needsLog, type Outcome, outcomeOf } from './outcome.ts'
+import { Telling } from './telling.ts'
 import type { JobTemplate } from './template.ts'
 
 const FIRST_RETRY_MS = 100
@@ -45,6 +54,7 @@ export class JobRun implements Follower {
   readonly attempt: number
   readonly name: string
   readonly #parts: JobRunParts
+  readonly #telling: Telling
   /** Nothing more is told of its end. */
   readonly #stopped = new AbortController()
   #uid: string | null = null
@@ -56,6 +66,7 @@ export class JobRun implements Follower {
 
   constructor(parts: JobRunParts) {
     this.#parts = parts
+    this.#telling = new Telling(parts.run, parts.events)
     const { entry, pool, attempt } = parts.run
     this.taskId = entry.task.task_id
     this.pool = pool.name
@@ -84,21 +95,25 @@ export class JobRun implements Follower {
     try {
       text = await this.#parts.task()
     } catch (error) {
-      return this.#failed(`the payload could not be passed on: ${(error as Error).message}`)
+      return this.#ended((telling) =>
+        telling.failed(`the payload could not be passed on: ${(error as Error).message}`),
+      )
     }
     const bytes = Buffer.byteLength(text)
     if (bytes > MAX_TASK_BYTES)
-      return this.#failed(`the task has ${bytes} bytes, and a Job can be given ${MAX_TASK_BYTES} at most`)
+      return this.#ended((telling) =>
+        telling.failed(`the task has ${bytes} bytes, and a Job can be given ${MAX_TASK_BYTES} at most`),
+      )
     const body = jobOf(run, template, text)
     const client = await jobs.client
     let broken = 0
-    jobs.follow(this.name, this)
+    this.#listen()
     for (let delay = FIRST_RETRY_MS; !this.#over; delay = Math.min(MAX_RETRY_MS, delay * 2)) {
       const failure = await this.#make(client, body)
       if (failure === null) return
       if (failure.kind === 'exists' && (await this.#goOnWithThere(client))) return
       if (this.#over) return
-      if (failure.kind === 'unreachable' && broken === 0) return this.#gone()
+      if (failure.kind === 'unreachable' && broken === 0) return this.#ended((telling) => telling.gone())
       if (failure.kind === 'busy') {
         // A quota is looked at before the name is: it may be there already.
         if (await this.#goOnWithThere(client)) return
@@ -109,6 +124,10 @@ export class JobRun implements Follower {
       if (failure.kind !== 'exists' && ++broken >= MAX_BROKEN) return this.lose(failure.problem)
       await this.#pause(delay)
     }
+  }
+
+  #listen(): void {
+    if (!this.#over) this.#parts.jobs.follow(this.name, this)
   }
 
   async #make(client: ClusterClient, body: V1Job): Promise<Failure | null> {
@@ -125,7 +144,7 @@ export class JobRun implements Follower {
   async adopt(): Promise<void> {
     const { jobs } = this.#parts
     const client = await jobs.client
-    jobs.follow(this.name, this)
+    this.#listen()
     if (!(await this.#goOnWithThere(client)) && !this.#over) this.lose('the Job is not there')
   }
 
@@ -146,14 +165,18 @@ export class JobRun implements Follower {
       this.lose('a later run of the task has its Job')
       return true
     }
-    if (written.attempt < this.attempt && endOf(job)?.how === 'failed') {
+    const isEarlier = written.attempt < this.attempt
+    if (isEarlier && endOf(job) !== null) {
+      const outcome = await this.#again(() => this.#read(job, uid))
+      if (this.#over) return false
+      if (outcome !== null && isCompleted(outcome)) return this.#tell(outcome)
       const { graceSeconds } = this
       await deleteJob({ client, namespace, name: this.name, uid, graceSeconds }, this.#stopped.signal)
       return false
     }
     // What makes room already.
     if (job.metadata?.deletionTimestamp) return false
-    if (written.attempt < this.attempt) {
+    if (isEarlier) {
       const body = attemptPatch(this.attempt, job.metadata?.resourceVersion)
       const patched = await this.#patch(client, body)
       if (!patched) return false
@@ -243,23 +266,28 @@ export class JobRun implements Follower {
   }
 
   async #end(job: V1Job): Promise<void> {
-    const outcome = await this.#again(() => this.#read(job))
-    if (outcome === null || this.#over) return
-    if (outcome.kind === 'lost') return this.lose(outcome.problem)
-    this.#ended(() => this.#parts.events.answer(this.pool, this.taskId, this.attempt, outcome.answer))
+    const outcome = await this.#again(() => this.#read(job, this.#uid as string))
+    if (outcome !== null) this.#tell(outcome)
+  }
+
+  #tell(outcome: Outcome): true {
+    if (outcome.kind === 'lost') this.lose(outcome.problem)
+    else this.#ended((telling) => telling.answer(outcome.answer))
+    return true
   }
 
   /** @throws what the client throws */
-  async #read(job: V1Job): Promise<Outcome> {
+  async #read(job: V1Job, uid: string): Promise<Outcome> {
     const { namespace } = this.#parts.jobs
     const client = await this.#parts.jobs.client
-    const pods = await podsOf(client, namespace, this.name, this.#uid as string)
+    const pods = await podsOf(client, namespace, this.name, uid)
     const pod = pods.at(-1)
     const name = pod?.metadata?.name
     if (name === undefined || !needsLog(job, pod)) return outcomeOf(job, pod, '', false)
     const log = await client.core.readNamespacedPodLog({
       namespace,
       name,
+      container: CONTAINER,
       tailLines: 1,
       limitBytes: MAX_LOG_BYTES,
     })
@@ -298,40 +326,23 @@ export class JobRun implements Follower {
     this.#parts.jobs.unfollow(this.name, this)
   }
 
-  /** Nothing of it runs any more: its slot is free. */
   cancelled(): void {
-    this.#answer({ status: 'cancelled' })
-  }
-
-  #answer(answer: PoolAnswer): void {
-    this.#parts.events.answer(this.pool, this.taskId, this.attempt, { kind: 'answer', answer })
-  }
-
-  #ended(tell: () => void): void {
-    if (this.#over) return
-    this.stop()
-    tell()
-    this.#parts.over(this)
-  }
-
-  #failed(error: string): void {
-    this.#ended(() => this.#answer({ status: 'failed', error }))
-  }
-
-  #refused(error: string, retry_after_ms: number | null): void {
-    const metadata = { reason: 'POOL_REFUSED', retry_after_ms }
-    this.#ended(() => this.#answer({ status: 'failed', error, metadata }))
-  }
-
-  #gone(): void {
-    this.#ended(() => this.#parts.events.gone(this.pool, this.taskId, this.attempt))
+    this.#telling.cancelled()
   }
 
   lose(problem: string): void {
-    this.#ended(() => {
-      this.#parts.events.lost(this.pool, this.taskId, this.attempt, problem)
-      // Nobody asks for the end of one that was given up before.
-      if (this.#parts.run.abandoned) this.cancelled()
-    })
+    this.#ended((telling) => telling.lost(problem))
+  }
+
+  #refused(problem: string, retryAfterMs: number | null): void {
+    this.#ended((telling) => telling.refused(problem, retryAfterMs))
+  }
+
+  /** K3 */
+  #ended(tell: (telling: Telling) => void): void {
+    if (this.#over) return
+    this.stop()
+    tell(this.#telling)
+    this.#parts.over(this)
   }
 }

@@ -66,7 +66,7 @@ export type ReadTemplate = { ok: true; template: JobTemplate } | { ok: false; pr
 const read = new WeakMap<object, ReadTemplate>()
 
 /** The Job template of a pool, or what is wrong with it. */
-export function templateOf({ metadata }: PoolDescriptor): ReadTemplate {
+export function templateOf(metadata: PoolDescriptor['metadata']): ReadTemplate {
   const known = read.get(metadata)
   if (known) return known
   const parsed = templateSchema.safeParse(metadata['kubernetes'] ?? {})

@@ -2,12 +2,13 @@
 import { type ClaimCheck, isPayloadRef, type Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
 import type { DistributedTask, PoolDescriptor } from '@poolmesh/types'
-import type { KnownRuns, PoolAdapter, RunEvents, Traits } from '../adapter.ts'
+import type { KnownRuns, PoolAdapter, ProgressSink, RunEvents, Traits } from '../adapter.ts'
 import { type HeadersByUrl, isHttpEndpoint } from '../http/target.ts'
 import { mcpServerAt } from './address.ts'
 import { McpRun } from './run.ts'
 import type { McpServer } from './session.ts'
 import { McpSessions } from './sessions.ts'
+import { within } from './within.ts'
 import { Workers } from './workers.ts'
 
 /** How long idle workers may take to be closed when this adapter ends. */
@@ -18,6 +19,7 @@ export interface McpAdapterParts {
   /** For tasks whose payload travels by reference. */
   claims: Pick<ClaimCheck, 'get'>
   headers: HeadersByUrl
+  progress?: ProgressSink
   log: Logger
 }
 
@@ -56,8 +58,7 @@ export class McpAdapter implements PoolAdapter {
   /** What runs goes on; what is idle is closed. */
   #leave(): void {
     const sessions = this.#sessions
-    const waited = new Promise((resolve) => setTimeout(resolve, LEAVE_MS))
-    void Promise.race([this.#workers.close(), waited]).then(() => sessions.close())
+    void within(LEAVE_MS, this.#workers.close()).then(() => sessions.close())
   }
 
   add(run: Run): void {
@@ -68,12 +69,13 @@ export class McpAdapter implements PoolAdapter {
 
   /** Its answer went to who asked for it, and nobody else can ask: it is told as lost, not before the caller has done. */
   adopt({ pool, entry, attempt }: Run): void {
-    setImmediate(() => this.#parts.runs.lost(pool.name, entry.task.task_id, attempt))
+    const problem = 'its answer could come only to the executor that had called'
+    setImmediate(() => this.#parts.runs.lost(pool.name, entry.task.task_id, attempt, problem))
   }
 
   async #follow(run: Run): Promise<void> {
     const session = this.#sessions.of(serverOf(run.pool.descriptor, this.#parts.headers))
-    const mcp = new McpRun(run, session, this.#workers, this.#parts.runs)
+    const mcp = new McpRun(run, session, this.#workers, this.#parts.runs, this.#parts.progress)
     const key = `${mcp.pool}/${mcp.taskId}`
     const known = this.#runs.get(key) ?? new Set()
     this.#runs.set(key, known.add(mcp))
@@ -87,6 +89,7 @@ export class McpAdapter implements PoolAdapter {
       )
       this.#parts.runs.lost(mcp.pool, mcp.taskId, mcp.attempt)
     } finally {
+      this.#parts.progress?.forget(mcp)
       known.delete(mcp)
       if (known.size === 0 && this.#runs.get(key) === known) this.#runs.delete(key)
     }

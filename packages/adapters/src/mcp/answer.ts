@@ -29,12 +29,11 @@ export function answerOf(result: ToolResult, tool: string, known: boolean): Answ
   if (result.isError) return failed(tool, said || 'the tool failed and gave no reason', 'is_error')
   const structured = structuredOf(result, texts)
   if (typeof structured === 'string') return ofText(structured, tool)
-  if (structured === null) {
-    if (said !== '' || result.content.length === 0) return ofText(said, tool)
-    return answer({ status: 'completed', output: { content: result.content } }, tool, { output: 'content' })
-  }
-  if (isDeeper(structured, MAX_JSON_DEPTH))
+  if (structured === null && (said !== '' || result.content.length === 0)) return ofText(said, tool)
+  if (isDeeper(structured ?? result.content, MAX_JSON_DEPTH - 1))
     return { kind: 'invalid', problem: `the tool's answer is nested deeper than ${MAX_JSON_DEPTH} levels` }
+  if (structured === null)
+    return answer({ status: 'completed', output: { content: result.content } }, tool, { output: 'content' })
   return known && typeof structured['status'] === 'string'
     ? ofRun(structured, structured['status'], tool)
     : answer({ status: 'completed', output: structured }, tool, { output: 'structured' })

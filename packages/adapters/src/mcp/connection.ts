@@ -10,6 +10,7 @@ import * as z from 'zod'
 import { type FaultKind, McpFault } from './fault.ts'
 import type { CallOptions, McpServer } from './session.ts'
 import { Call, calls, MAX_RESUMES, type Wires } from './wire.ts'
+import { within } from './within.ts'
 
 const OPEN_MS = 10_000
 const LIST_MS = 10_000
@@ -133,6 +134,7 @@ export class Connection {
             timeout,
             signal,
             onresumptiontoken,
+            ...(options.onProgress ? { onprogress: options.onProgress } : {}),
           },
         ),
       )
@@ -190,9 +192,8 @@ export class Connection {
     if (this.#closed) return
     this.#closed = true
     if (end && this.#users === 0) {
-      const waited = new Promise((resolve) => setTimeout(resolve, END_MS).unref())
-      const ended = calls.run(null, () => this.#transport.terminateSession()).catch(() => {})
-      await Promise.race([ended, waited])
+      const ended = calls.run(null, () => this.#transport.terminateSession())
+      await within(END_MS, ended)
     }
     await this.#client.close().catch(() => {})
   }

@@ -1,18 +1,18 @@
 // One run in a pool behind an MCP server: a call of a tool, whose answer is the result.
 import type { Answer, Run } from '@poolmesh/core'
 import type { DistributedTask } from '@poolmesh/types'
-import type { RunEvents } from '../adapter.ts'
+import type { ProgressSink, RunEvents, RunId } from '../adapter.ts'
 import { answerOf, failed } from './answer.ts'
 import type { Connection } from './connection.ts'
 import { McpFault } from './fault.ts'
 import { argumentsOf, mappingOf, type Plan, planOf } from './mapping.ts'
-import type { CallOptions, McpSession } from './session.ts'
+import type { CallOptions, CallProgress, McpSession } from './session.ts'
 import { NoWorker, type Workers } from './workers.ts'
 
 /** The deadline is the engine's: ours comes after it, should the engine not say so. */
 const AFTER_MS = 2_000
 
-export class McpRun {
+export class McpRun implements RunId {
   readonly taskId: string
   readonly pool: string
   readonly attempt: number
@@ -20,14 +20,16 @@ export class McpRun {
   readonly #session: McpSession
   readonly #workers: Workers
   readonly #runs: RunEvents
+  readonly #progress: ProgressSink | undefined
   readonly #cancelled = new AbortController()
   #stopped = false
 
-  constructor(run: Run, session: McpSession, workers: Workers, runs: RunEvents) {
+  constructor(run: Run, session: McpSession, workers: Workers, runs: RunEvents, progress?: ProgressSink) {
     this.#run = run
     this.#session = session
     this.#workers = workers
     this.#runs = runs
+    this.#progress = progress
     this.taskId = run.entry.task.task_id
     this.pool = run.pool.name
     this.attempt = run.attempt
@@ -39,6 +41,7 @@ export class McpRun {
     const options: CallOptions = {
       timeoutMs: Math.max(1, this.#run.deadline - Date.now()) + AFTER_MS,
       signal: this.#cancelled.signal,
+      onProgress: (progress) => this.#report(progress),
     }
     let tool: string | null = null
     try {
@@ -77,6 +80,12 @@ export class McpRun {
     return !result.isError
   }
 
+  #report({ progress, total, message }: CallProgress): void {
+    if (this.#stopped) return
+    const fraction = total !== undefined && total > 0 ? progress / total : null
+    if (fraction !== null || message !== undefined) this.#progress?.report(this, fraction, message)
+  }
+
   #failed(error: Error, tool: string | null): void {
     if (error instanceof NoWorker) this.#refused(error.message, null)
     else if (error instanceof McpFault) this.#faulty(error, tool)
@@ -87,7 +96,7 @@ export class McpRun {
     if (status === 429 || (status === 503 && retryAfterMs !== null)) this.#refused(message, retryAfterMs)
     else if (kind === 'refused') this.#answer(failed(tool, message, 'protocol', { code }))
     else if (kind === 'malformed' || (kind === 'status' && (sent || status < 500))) this.invalid(message)
-    else if (sent) this.#runs.lost(this.pool, this.taskId, this.attempt)
+    else if (sent) this.#runs.lost(this.pool, this.taskId, this.attempt, message)
     else this.#runs.gone(this.pool, this.taskId, this.attempt)
   }
 

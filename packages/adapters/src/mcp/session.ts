@@ -1,6 +1,6 @@
 // A session with an MCP server over streamable HTTP: opened when it is first needed, kept, and opened anew when the server
 // has forgotten it. Whoever wants to call tools of an MCP server can use it, pools or not.
-import { Connection, type ToolResult } from './connection.ts'
+import type { Connection, ToolResult } from './connection.ts'
 import { McpFault } from './fault.ts'
 import type { Wires } from './wire.ts'
 
@@ -11,11 +11,20 @@ export interface McpServer {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** As the protocol's `notifications/progress` has it; `total` and `message` may be left out. */
+export interface CallProgress {
+  progress: number
+  total?: number | undefined
+  message?: string | undefined
+}
+
 export interface CallOptions {
   /** Milliseconds, for all of it. */
   timeoutMs: number
   /** The server is told by the protocol's notification when it aborts. */
   signal?: AbortSignal
+  /** Asks the server to tell how far it is. */
+  onProgress?: (progress: CallProgress) => void
 }
 
 /** What a server says that does not know the session; some say 400. Nothing was begun then. */
@@ -31,6 +40,10 @@ export class McpSession {
   constructor(server: McpServer, wires: Wires) {
     this.#server = server
     this.#wires = wires
+  }
+
+  touch(): void {
+    this.#idleSince = performance.now()
   }
 
   /** By `performance.now()`; null while something is called. */
@@ -84,13 +97,13 @@ export class McpSession {
       }
     } finally {
       this.#users--
-      this.#idleSince = performance.now()
+      this.touch()
     }
   }
 
   #open(): Promise<Connection> {
     if (this.#current) return this.#current
-    const opening = Connection.open(this.#server, this.#wires)
+    const opening = openConnection(this.#server, this.#wires)
     this.#current = opening
     opening.catch(() => {
       if (this.#current === opening) this.#current = null
@@ -105,6 +118,12 @@ export class McpSession {
     const connection = await current?.catch(() => null)
     await connection?.close(end)
   }
+}
+
+/** The SDK comes with the first session. */
+async function openConnection(server: McpServer, wires: Wires): Promise<Connection> {
+  const { Connection } = await import('./connection.ts')
+  return await Connection.open(server, wires)
 }
 
 /** Opening goes on for others when one does not want to wait any more. */

@@ -1,6 +1,7 @@
 // The sessions of many servers: one each, kept while it is used and some time longer.
 import { type McpServer, McpSession } from './session.ts'
 import { Wires } from './wire.ts'
+import { within } from './within.ts'
 
 const IDLE_MS = 60_000
 /** Those that are in use may be more: they are as many as what runs in them. */
@@ -18,6 +19,8 @@ export class McpSessions {
     const session = this.#sessions.get(key) ?? new McpSession(server, this.#wires)
     this.#sessions.delete(key)
     this.#sessions.set(key, session)
+    // It will be used in a moment: it is not to be ended before.
+    session.touch()
     return session
   }
 
@@ -41,8 +44,7 @@ export class McpSessions {
   }
 
   async close(): Promise<void> {
-    const waited = new Promise((resolve) => setTimeout(resolve, END_MS))
-    await Promise.race([this.leave(), waited])
+    await within(END_MS, this.leave())
     await this.#wires.close()
   }
 }

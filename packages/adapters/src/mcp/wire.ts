@@ -6,13 +6,16 @@ import { ReadableStream, type UnderlyingSource } from 'node:stream/web'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Agent, Dispatcher } from 'undici'
 import { request } from 'undici'
-import { agent, failureOf, retryAfter, SHORT_CONNECTIONS, WORK_CONNECTIONS } from '../http/exchange.ts'
+import { MAX_RESPONSE_BYTES, SHORT_CONNECTIONS, WORK_CONNECTIONS } from '../http/clients.ts'
+import { agent, failureOf, isTooLarge, retryAfter, tooLarge } from '../http/exchange.ts'
 import { McpFault } from './fault.ts'
 
 /** How often the SDK opens a stream again that was cut and that the server can resume. */
 export const MAX_RESUMES = 3
 /** What a server tells between answers are short notes. */
 const MAX_NOTES_BYTES = 1024 * 1024
+/** Shorter than uvicorn, which most of these servers run on, keeps a connection without saying so: 5 s. */
+const KEEP_ALIVE_MS = 4_000
 const LEAVE_MS = 1_000
 const LEAVE_BYTES = 64 * 1024
 /** Turns of the event loop that what was received may need through the SDK's parsers, which only wait for each other. */
@@ -63,12 +66,15 @@ export const calls = new AsyncLocalStorage<Call | null>()
 
 const over = (): McpFault => new McpFault('broken', 'the connection ended before there was an answer')
 
+const wire = (connections: number, maxResponseBytes = MAX_RESPONSE_BYTES): Agent =>
+  agent({ connections, maxResponseBytes, keepAliveMs: KEEP_ALIVE_MS })
+
 /** Connections that are kept, a pool of them for each origin. */
 export class Wires {
-  readonly #work = agent(WORK_CONNECTIONS)
-  readonly #short = agent(SHORT_CONNECTIONS)
+  readonly #work = wire(WORK_CONNECTIONS)
+  readonly #short = wire(SHORT_CONNECTIONS)
   /** A session has one stream for what the server tells by itself; sessions are bounded by whoever opens them. */
-  readonly #notes = agent(Number.MAX_SAFE_INTEGER, MAX_NOTES_BYTES)
+  readonly #notes = wire(Number.MAX_SAFE_INTEGER, MAX_NOTES_BYTES)
 
   /**
    * For one session.
@@ -144,8 +150,9 @@ export class Wires {
 function faultOf(error: Error, signal: AbortSignal): McpFault {
   if (error instanceof McpFault) return error
   if (signal.aborted) return new McpFault('aborted', 'the request was given up')
+  if (isTooLarge(error)) return new McpFault('malformed', tooLarge(MAX_RESPONSE_BYTES), { sent: true })
   const { kind, problem } = failureOf(error)
-  return new McpFault(kind === 'too_large' ? 'malformed' : kind, problem, { sent: kind !== 'unreachable' })
+  return new McpFault(kind, problem, { sent: kind !== 'unreachable' })
 }
 
 /** What is not read is short, and then its connection can be used again; or the connection goes. */

@@ -14,9 +14,10 @@ export type PoolsListOptions = CommonOptions & {
 }
 
 export function definePools(parent: Command, end: End): void {
-  const pools = parent.command('pools').description('See which pools there are.')
+  const pools = parent.command('pools').description('See which pools there are, and find more.')
   defineList(pools, end)
   defineGet(pools, end)
+  defineDiscover(pools, end)
 }
 
 function defineList(pools: Command, end: End): void {
@@ -45,6 +46,22 @@ function defineGet(pools: Command, end: End): void {
     async (name: string, options: CommonOptions) => {
       const { getPool } = await import('../actions/pools-get.ts')
       end(await getPool(name, options))
+    },
+  )
+}
+
+function defineDiscover(pools: Command, end: End): void {
+  const command = pools
+    .command('discover')
+    .description('Ask endpoints for their pools, and register what they list.')
+    .argument(
+      '[endpoints...]',
+      'http(s) addresses, or nats://services for the bus (default: those of the settings)',
+    )
+  finish(command, ['pools discover', 'pools discover http://pools.example:8000 nats://services']).action(
+    async (endpoints: string[], options: CommonOptions) => {
+      const { discoverPools } = await import('../actions/pools-discover.ts')
+      end(await discoverPools(endpoints, options))
     },
   )
 }

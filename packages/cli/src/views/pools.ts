@@ -1,5 +1,5 @@
 import { type Column, formatFields, formatTable } from '@poolmesh/terminal'
-import type { PoolView } from '@poolmesh/types'
+import type { DiscoverReply, PoolView } from '@poolmesh/types'
 
 const COLUMNS: Column<PoolView>[] = [
   { title: 'pool', value: (pool) => pool.name, widest: 40 },
@@ -27,3 +27,19 @@ export const formatPool = (pool: PoolView): string =>
     ['capabilities', pool.capabilities.join(' ') || '-'],
     ['metadata', Object.keys(pool.metadata).length > 0 ? JSON.stringify(pool.metadata) : null],
   ])
+
+const FAILED: Column<DiscoverReply['failed'][number]>[] = [
+  { title: 'endpoint', value: ({ endpoint }) => endpoint, widest: 60 },
+  { title: 'why it failed', value: ({ reason }) => reason, widest: 80 },
+]
+
+/** For people: what an endpoint lists that was not there before, or not so, or no longer. */
+export function formatDiscovery(reply: DiscoverReply, width: number | undefined): string {
+  const names = (list: readonly string[]): string => (list.length === 0 ? '-' : list.join(' '))
+  const fields = formatFields([
+    ['new', names(reply.new)],
+    ['changed', names(reply.changed)],
+    ['gone', names(reply.gone)],
+  ])
+  return reply.failed.length === 0 ? fields : `${fields}\n${formatTable(FAILED, reply.failed, width)}`
+}

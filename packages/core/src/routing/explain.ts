@@ -50,6 +50,7 @@ export function explain(question: Question): Explanation {
       reason,
       score,
       ...(pool.cancel === undefined ? {} : { cancel: pool.cancel }),
+      ...(pool.output === undefined ? {} : { output: pool.output }),
     })),
     counts: Object.fromEntries(counts),
   }

@@ -27,6 +27,8 @@ export class Pool {
   obstacle: string | null = null
   /** What becomes of a cancel there; undefined: not known. */
   cancel: Cancellation | undefined
+  /** Whether its answers have what a task gave; undefined: not known. */
+  output: boolean | undefined
   suspended = false
   /** Tasks of ours that hold a slot. */
   running = 0

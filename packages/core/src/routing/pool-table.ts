@@ -15,6 +15,8 @@ interface PoolFacts {
   /** Why not, where more is known than that. */
   obstacle?: string | null
   cancel?: Cancellation
+  /** Whether its answers have an output. */
+  output?: boolean
 }
 
 export interface PoolTableOptions {
@@ -96,6 +98,7 @@ export class PoolTable {
     pool.served = state.served ?? true
     pool.obstacle = state.obstacle ?? null
     pool.cancel = state.cancel
+    pool.output = state.output
     pool.queueSize = descriptor.queue_size
     pool.foreign = Math.max(0, descriptor.current_workers - pool.running)
     this.#setHealth(pool, state.health ?? descriptor.health_status)

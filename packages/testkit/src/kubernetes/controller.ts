@@ -35,6 +35,8 @@ export class Controller {
       this.#timers.delete(timer)
       work()
     }, ms)
+    // Nobody waits for deadlines and clean-ups when the server has closed.
+    timer.unref()
     this.#timers.add(timer)
   }
 
@@ -169,6 +171,7 @@ export class Controller {
       {
         type,
         status: 'True',
+        lastTransitionTime: apiTime(),
         ...(reason === undefined ? {} : { reason }),
         ...(message === undefined ? {} : { message }),
       },

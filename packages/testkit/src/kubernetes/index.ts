@@ -1,7 +1,9 @@
 // A Kubernetes API server over HTTP, of that what Jobs need, as its documents describe it. A Job's command really runs, as
 // a process of this machine, so that output, failure, kill and deadline are real. Objects live in memory.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { CERTIFICATE, KEY } from './certificate.ts'
 import { Controller, type PodFault } from './controller.ts'
 import { ApiStatus, type Job, type Pod, type Stored } from './objects.ts'
 import { type Change, Store } from './store.ts'
@@ -22,6 +24,8 @@ export type ApiFault =
   | 'reset_after'
 
 export interface FakeKubernetesOptions {
+  /** HTTPS, with a certificate that only the kubeconfig makes trusted. */
+  tls?: boolean
   /** What a request has to bring as a bearer token. */
   token?: string
   /** Jobs that a namespace may have at most: one more is refused as a quota does it. */
@@ -35,6 +39,8 @@ export interface FakeKubernetesOptions {
 export class FakeKubernetes implements AsyncDisposable {
   /** `<method> <path>` of each request. */
   readonly requests: string[] = []
+  /** That were opened. */
+  connections = 0
   readonly #options: FakeKubernetesOptions
   readonly #store = new Store()
   readonly #controller: Controller
@@ -46,7 +52,11 @@ export class FakeKubernetes implements AsyncDisposable {
   private constructor(options: FakeKubernetesOptions) {
     this.#options = options
     this.#controller = new Controller(this.#store, (job) => options.podFault?.(job) ?? null)
-    this.#server = createServer((request, response) => void this.#serve(request, response))
+    const serve = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response)
+    this.#server = options.tls ? createTlsServer({ cert: CERTIFICATE, key: KEY }, serve) : createServer(serve)
+    this.#server.on(options.tls ? 'secureConnection' : 'connection', () => {
+      this.connections++
+    })
   }
 
   static async start(options: FakeKubernetesOptions = {}): Promise<FakeKubernetes> {
@@ -56,17 +66,18 @@ export class FakeKubernetes implements AsyncDisposable {
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `http${this.#options.tls ? 's' : ''}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
   /** A kubeconfig file for it. */
   get kubeconfig(): string {
-    const { token } = this.#options
+    const { token, tls } = this.#options
+    const trust = tls ? { 'certificate-authority-data': Buffer.from(CERTIFICATE).toString('base64') } : {}
     return JSON.stringify({
       apiVersion: 'v1',
       kind: 'Config',
       'current-context': 'fake',
-      clusters: [{ name: 'fake', cluster: { server: this.endpoint, 'insecure-skip-tls-verify': true } }],
+      clusters: [{ name: 'fake', cluster: { server: this.endpoint, ...trust } }],
       users: [{ name: 'tester', user: token === undefined ? {} : { token } }],
       contexts: [{ name: 'fake', context: { cluster: 'fake', user: 'tester' } }],
     })
@@ -154,6 +165,8 @@ export class FakeKubernetes implements AsyncDisposable {
   ): { status: number; body: unknown } {
     if (method === 'GET' && (path === '/readyz' || path === '/livez' || path === '/healthz'))
       return { status: 200, body: 'ok' }
+    const quotas = /^\/api\/v1\/namespaces\/([a-z0-9-]+)\/resourcequotas$/.exec(path)?.[1]
+    if (method === 'GET' && quotas !== undefined) return { status: 200, body: this.#quotas(quotas) }
     const [, namespace, plural, name, log] = PATH.exec(path) ?? []
     if (namespace === undefined || plural === undefined)
       throw new ApiStatus(404, 'NotFound', 'the server could not find the requested resource')
@@ -170,9 +183,29 @@ export class FakeKubernetes implements AsyncDisposable {
     throw new ApiStatus(405, 'MethodNotAllowed', 'the server does not allow this method')
   }
 
+  #jobsIn(namespace: string): number {
+    return this.jobs.filter(({ metadata }) => metadata.namespace === namespace).length
+  }
+
+  #quotas(namespace: string): unknown {
+    const { quota } = this.#options
+    const used = { 'count/jobs.batch': String(this.#jobsIn(namespace)) }
+    const items =
+      quota === undefined
+        ? []
+        : [
+            {
+              metadata: { name: 'jobs', namespace },
+              status: { hard: { 'count/jobs.batch': String(quota) }, used },
+            },
+          ]
+    const metadata = { resourceVersion: String(this.#store.version) }
+    return { kind: 'ResourceQuotaList', apiVersion: 'v1', metadata, items }
+  }
+
   #create(kind: Stored['kind'], namespace: string, object: Stored): { status: number; body: Stored } {
     const { quota } = this.#options
-    const inUse = this.jobs.filter(({ metadata }) => metadata.namespace === namespace).length
+    const inUse = this.#jobsIn(namespace)
     if (kind === 'Job' && quota !== undefined && inUse >= quota)
       throw new ApiStatus(
         403,

@@ -17,6 +17,7 @@ interface Condition {
   status: 'True' | 'False'
   reason?: string
   message?: string
+  lastTransitionTime?: string
 }
 
 interface Container {

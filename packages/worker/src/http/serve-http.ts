@@ -1,11 +1,11 @@
 // A pool behind HTTP in place of the bus: the server that executors' HTTP adapter talks to, and its end.
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createLogger, type Logger } from '@poolmesh/bus'
+import { createLogger, type Logger, Progress } from '@poolmesh/bus'
 import { MAX_PAYLOAD_BYTES, type PoolDescriptor, PoolmeshError } from '@poolmesh/types'
 import { type PoolDefinition, type PoolSpec, specOf } from '../definition.ts'
 import type { StopOptions } from '../pool.ts'
-import { Progress } from '../progress.ts'
+import { progressOf } from '../run.ts'
 import { type PoolStats, Runner } from '../runner.ts'
 import { onStopSignals } from '../signals.ts'
 import { aborted, within } from '../waiting.ts'
@@ -106,7 +106,7 @@ class Served implements ServedPool {
     })
     const log = options.log ?? createLogger(`pool ${name}`, process.env['POOLMESH_LOG_LEVEL'] ?? 'info')
     this.#log = log.child({ pool_name: name })
-    const progress = this.#owned.use(new Progress(name, (_, text) => this.#runs.progress(String(text))))
+    const progress = this.#owned.use(new Progress((_, text) => this.#runs.progress(text), progressOf(name)))
     const limits = {
       ms: (keep.seconds ?? DEFAULT_KEPT_S) * 1000,
       count: keep.results ?? DEFAULT_KEPT_RESULTS,
