@@ -11,6 +11,8 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { connectBus } from '@poolmesh/bus'
+import { ask } from './http/ask.ts'
+import { fanOuts } from './http/fan-out.ts'
 import { Child } from './processes/child.ts'
 import { percentile } from './processes/statistics.ts'
 import { meter } from './processes/usage.ts'
@@ -27,10 +29,8 @@ const { values } = parseArgs({
   },
 })
 const FAN_OUT_POOLS = 10
-const WARM_UP_FAN_OUTS = 50
 /** Requests in flight of one who asks for all pools by their names. */
 const ASKING = 2_000
-const ASK_MS = 120_000
 
 const report: Record<string, unknown> = {}
 function say(what: string, figures: Record<string, number>, line: string): void {
@@ -41,12 +41,6 @@ function say(what: string, figures: Record<string, number>, line: string): void 
 /** MiB at the most so far. */
 const peakOf = (pid: number): number =>
   Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
-
-async function ask<Reply>(nc: NatsConnection, subject: string, body: object): Promise<Reply> {
-  const reply = await nc.request(subject, JSON.stringify(body), { timeout: ASK_MS })
-  if (reply.headers?.get('Nats-Service-Error')) throw new Error(`${subject}: ${reply.string()}`)
-  return reply.json<Reply>()
-}
 
 /** Calls it for 0 to `count` - 1, so many at a time. */
 async function inFlight(count: number, atOnce: number, call: (i: number) => Promise<void>): Promise<void> {
@@ -125,30 +119,7 @@ async function health(product: Product, nc: NatsConnection): Promise<void> {
 }
 
 async function fanOut(product: Product, nc: NatsConnection): Promise<void> {
-  const names = Array.from({ length: FAN_OUT_POOLS }, (_, i) => `fan-out-${i}`)
-  await using child = await Child.start('served pools', product.url, { names, capability: 'fan-out' })
-  for (const [name, endpoint] of Object.entries(await child.call('endpoints')))
-    await ask(nc, 'pool.register', { name, pool_type: 'mahavishnu', endpoint, capabilities: ['fan-out'] })
-  const task = {
-    task_type: 'nothing',
-    payload: {},
-    required_capabilities: ['fan-out'],
-    fan_out: { pools: 'all', aggregation: 'all_success', max_parallel: FAN_OUT_POOLS },
-  }
-  const once = async (): Promise<number> => {
-    const begun = performance.now()
-    const { status, output, error } = await ask<{
-      status: string
-      error: string | null
-      output: { branches: unknown[] } | null
-    }>(nc, 'task.distribute', task)
-    if (status !== 'completed' || output?.branches.length !== FAN_OUT_POOLS)
-      throw new Error(`a fan-out over ${output?.branches.length} pools ended ${status}: ${error}`)
-    return performance.now() - begun
-  }
-  for (let i = 0; i < WARM_UP_FAN_OUTS; i++) await once()
-  const took: number[] = []
-  for (let i = 0; i < Number(values['fan-outs']); i++) took.push(await once())
+  const took = await fanOuts(nc, product.url, { pools: FAN_OUT_POOLS, count: Number(values['fan-outs']) })
   const [p50, p99] = [percentile(took, 0.5), percentile(took, 0.99)]
   say(
     `fan-out over ${FAN_OUT_POOLS} pools, all of them`,

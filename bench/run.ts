@@ -1,10 +1,11 @@
-// `npm run bench -- [main|decision|registry|durability|backlog|http] [options]`
+// `npm run bench -- [main|decision|registry|durability|backlog|http|guide] [options]`
 const BENCHMARKS = {
   main: () => import('./main-job.ts'),
   decision: () => import('./decision.ts'),
   durability: () => import('./durability.ts'),
   registry: () => import('./registry.ts'),
   backlog: () => import('./backlog.ts'),
+  guide: () => import('./guide.ts'),
   http: () => import('./http-pools.ts'),
 } as const
 

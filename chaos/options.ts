@@ -10,14 +10,16 @@ export interface ChaosOptions {
   sync: string
   /** A broken part that the executors run with: the checker has to notice. */
   variant: string | null
+  /** With pools behind HTTP and of Kubernetes, too. */
+  adapters: boolean
   /** Tasks in flight that the submitters keep up, all together. */
   inFlight: number
   /** Keep history and logs when all is well, too. */
   keep: boolean
 }
 
-export const USAGE = `npm run chaos -- [--minutes 5] [--seed 7] [--cluster] [--sync 1s|always] [--in-flight 1200]
-                [--variant NAME] [--keep]
+export const USAGE = `npm run chaos -- [--minutes 5] [--seed 7] [--cluster] [--adapters] [--sync 1s|always]
+                [--in-flight 1200] [--variant NAME] [--keep]
 npm run chaos -- --check HISTORY`
 
 /** @throws Error for what makes no sense */
@@ -30,6 +32,7 @@ export function readOptions(args: string[]): ChaosOptions & { check: string | nu
       cluster: { type: 'boolean', default: false },
       sync: { type: 'string', default: '1s' },
       variant: { type: 'string' },
+      adapters: { type: 'boolean', default: false },
       'in-flight': { type: 'string', default: '1200' },
       keep: { type: 'boolean', default: false },
       check: { type: 'string' },
@@ -43,6 +46,7 @@ export function readOptions(args: string[]): ChaosOptions & { check: string | nu
     cluster: values.cluster,
     sync: values.sync,
     variant: values.variant ?? null,
+    adapters: values.adapters,
     inFlight: number('in-flight', values['in-flight'], 10, 100_000),
     keep: values.keep,
     check: values.check ?? null,

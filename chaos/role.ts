@@ -13,6 +13,8 @@ const history = new History(options.history, options.base)
 const ROLES: Record<string, () => Promise<(options: RoleOptions, history: History) => Promise<void>>> = {
   'worker-pool': async () => (await import('./roles/worker-pool.ts')).startWorkerPool,
   'plain-pool': async () => (await import('./roles/plain-pool.ts')).startPlainPool,
+  'http-pool': async () => (await import('./roles/http-pool.ts')).startHttpPool,
+  cluster: async () => (await import('./roles/cluster.ts')).startCluster,
   submitter: async () => (await import('./roles/submitter.ts')).startSubmitter,
   reader: async () => (await import('./roles/reader.ts')).startReader,
 }

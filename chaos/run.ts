@@ -8,7 +8,8 @@ import { clock, History } from './history/writer.ts'
 import { runNemesis } from './nemesis/nemesis.ts'
 import { planFaults } from './nemesis/plan.ts'
 import { type ChaosOptions, readOptions, USAGE } from './options.ts'
-import { POOLS } from './system/population.ts'
+import { JOB_POOL } from './system/adapted.ts'
+import { poolsOf } from './system/population.ts'
 import { System } from './system/system.ts'
 
 /** Submitting goes on so long after the last fault, so that its recovery is seen. */
@@ -29,9 +30,10 @@ async function perform(
 ): Promise<void> {
   const base = clock()
   using history = new History(historyFile, base)
-  const { minutes, seed, cluster, sync, variant } = options
-  const pools = Object.fromEntries(POOLS.map(({ name, slots }) => [name, slots]))
-  history.write({ e: 'run', seed, minutes, cluster, sync, variant, pools })
+  const { minutes, seed, cluster, sync, variant, adapters } = options
+  const pools = Object.fromEntries(poolsOf(adapters).map(({ name, slots }) => [name, slots]))
+  const jobs = adapters ? [JOB_POOL.name] : []
+  history.write({ e: 'run', seed, minutes, cluster, sync, variant, pools, jobs })
   await using system = await System.start({ options, folder, historyFile, base, history })
   say(`all processes run; faults for ${minutes} min`)
   const begun = performance.now()
@@ -114,7 +116,7 @@ async function main(): Promise<number> {
       const kept = await keep(folder)
       say(`history and logs: ${kept}`)
       say(`the verdict again: npm run chaos -- --check ${join(kept, 'history.ndjson')}`)
-      const more = `${options.cluster ? ' --cluster' : ''}${options.variant ? ` --variant ${options.variant}` : ''}`
+      const more = `${options.cluster ? ' --cluster' : ''}${options.adapters ? ' --adapters' : ''}${options.variant ? ` --variant ${options.variant}` : ''}`
       say(`the same faults:   npm run chaos -- --minutes ${options.minutes} --seed ${options.seed}${more}`)
     }
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })

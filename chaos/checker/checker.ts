@@ -1,5 +1,6 @@
 // Reads a history and holds it to the promises. It knows nothing but the file.
 import type { Event, ResultLine, Written } from '../history/events.ts'
+import { Jobs } from './jobs.ts'
 import { idsOf, isOver, type Rule, type Task, Tasks, type Violation } from './model.ts'
 import { Recovery } from './recovery.ts'
 import { Slots } from './slots.ts'
@@ -21,6 +22,7 @@ export class Checker {
   readonly slots = new Slots((pool, running, slots, at) =>
     this.#violation('over-slots', `${pool} had ${running} runs and has ${slots} slots`, at),
   )
+  readonly jobs = new Jobs((what, at) => this.#violation('job-again', what, at))
   head: Of<'run'> | null = null
   readonly #messages = new Map<string, { count: number; alone: boolean }>()
   /** Sequences of RESULTS that the reader was given. */
@@ -41,6 +43,7 @@ export class Checker {
       case 'run':
         this.head = event
         this.slots.declare(event.pools)
+        this.jobs.declare(event.jobs ?? [])
         break
       case 'sub':
         this.#submitted(event)
@@ -65,6 +68,7 @@ export class Checker {
         break
       case 'end':
         this.slots.end(event.p, `${event.id}/${event.a}`)
+        this.jobs.end(event.p, event.id, event.how)
         break
       case 'gone':
         this.slots.gone(event.name)
@@ -82,6 +86,7 @@ export class Checker {
         break
       case 'fault':
         this.recovery.fault(event)
+        if (event.leads) this.jobs.executorHit()
         break
       case 'repaired':
         this.recovery.repaired(event.n, event.t)
@@ -147,6 +152,7 @@ export class Checker {
 
   #begin({ p, id, a, t }: Of<'begin'>): void {
     this.slots.begin(p, `${id}/${a}`, t)
+    this.jobs.begin(p, id, a, t)
     const task = this.tasks.of(id)
     task.runs++
     if (task.attempts.includes(a)) this.statistics.sameNumber++

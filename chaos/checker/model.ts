@@ -45,6 +45,7 @@ export const RULES = {
   'told-otherwise': 'a submitter was told something else than what is stored',
   'unexpected-end': 'a task ended otherwise than it was made to',
   'over-slots': 'a pool had more runs than slots',
+  'job-again': 'a Job was started though there was one of its task',
   'not-drained': 'tasks were left 60 s after the last fault',
 } as const
 export type Rule = keyof typeof RULES

@@ -63,7 +63,7 @@ export class Recovery {
           : role === 'distributor'
             ? task.kind === 'o' && task.ackedAt !== null && task.ackedAt > fault.at
             : after &&
-              (role === 'worker-pool' || role === 'plain-pool') &&
+              (role === 'worker-pool' || role === 'plain-pool' || role === 'http-pool') &&
               fault.name === pool &&
               begun.pool === pool
       if (done) this.#close(fault, at)

@@ -103,9 +103,11 @@ function executions({ tasks, statistics }: Checker): string {
   ].join('\n')
 }
 
-function pools({ slots }: Checker): string {
+function pools({ slots, jobs, head }: Checker): string {
   const rows = [...slots.summary()].map(({ name, slots, peak, begun }) => [name, slots, peak, begun])
-  return table(['pool', 'slots', 'most at a time', 'runs begun'], rows)
+  const { all, done } = jobs.survivors
+  const about = `  Jobs that ran when the executor that dispatches was hit: ${all}, of which ${done} went on and completed\n`
+  return table(['pool', 'slots', 'most at a time', 'runs begun'], rows) + (head?.jobs?.length ? about : '')
 }
 
 function recovery({ recovery }: Checker): string {

@@ -13,6 +13,7 @@ export type Role =
   | 'registry'
   | 'worker-pool'
   | 'plain-pool'
+  | 'http-pool'
   | 'submitter'
 export type Action = 'kill' | 'pause' | 'term'
 
@@ -36,6 +37,8 @@ export type Event =
       sync: string
       variant: string | null
       pools: Record<string, number>
+      /** Those of them whose runs are Jobs. */
+      jobs?: string[]
     }
   /** About to be published: the message's id and a letter for each task. `alone`: one task, whose id is the message's. */
   | { e: 'sub'; m: string; k: string; alone: boolean; way: Way; by: string }

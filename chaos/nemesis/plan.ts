@@ -24,6 +24,7 @@ const WEIGHTS: Record<Role, number> = {
   'health-monitor': 1.5,
   registry: 1.5,
   submitter: 1,
+  'http-pool': 3,
 }
 const ACTIONS: Record<Action, number> = { kill: 5, pause: 3.5, term: 1.5 }
 const GAP_MS = [1_500, 4_500] as const
@@ -45,7 +46,11 @@ export function planFaults(
   const faults: Fault[] = []
   let brokerFrom = 0
   for (let at = FIRST_MS; ; at += random.between(GAP_MS[0], GAP_MS[1])) {
-    const weights = { ...WEIGHTS, broker: at < brokerFrom ? 0 : WEIGHTS.broker }
+    const weights = {
+      ...WEIGHTS,
+      broker: at < brokerFrom ? 0 : WEIGHTS.broker,
+      'http-pool': counts['http-pool'] > 0 ? WEIGHTS['http-pool'] : 0,
+    }
     const role = random.weighted(weights)
     const action = random.weighted(ACTIONS)
     const range = action === 'pause' ? (role === 'broker' ? BROKER_PAUSE_MS : PAUSE_MS) : DOWN_MS

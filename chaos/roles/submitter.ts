@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { DistributedTaskExecutor, PoolmeshError, type TaskHandle } from '@poolmesh/client'
 import type { DistributedTaskInput, DistributedTaskResult } from '@poolmesh/types'
+import type { Kind } from '../history/events.ts'
 import type { History } from '../history/writer.ts'
 import { Random } from '../nemesis/random.ts'
 import type { RoleOptions } from '../system/population.ts'
@@ -26,15 +27,17 @@ class Submitter {
   readonly #random: Random
   readonly #tap: WireTap
   readonly #prefix: string
+  readonly #adapters: boolean
   readonly #remembered: string[] = []
   #next = 0
   #over = false
 
-  constructor(nc: NatsConnection, tap: WireTap, history: History, seed: number) {
+  constructor(nc: NatsConnection, tap: WireTap, history: History, { seed, adapters }: RoleOptions) {
     this.#nc = nc
     this.#tap = tap
     this.#history = history
-    this.#random = new Random(seed)
+    this.#random = new Random(seed + process.pid)
+    this.#adapters = adapters
     // Unlike any of the process that had the name before.
     this.#prefix = `own-${process.pid.toString(36)}-${Math.random().toString(36).slice(2, 6)}`
     this.#executor = new DistributedTaskExecutor(nc, { silence: 3 })
@@ -49,10 +52,10 @@ class Submitter {
     const keep = (count: number, one: () => Promise<void>): void => {
       for (let i = 0; i < count; i++) void this.#loop(one)
     }
-    keep(Math.ceil(inFlight * SHARES.one), () => this.#one(newTask(this.#random)))
-    keep(Math.ceil(inFlight * SHARES.own), () => this.#one(newTask(this.#random), true))
+    keep(Math.ceil(inFlight * SHARES.one), () => this.#one(this.#newTask()))
+    keep(Math.ceil(inFlight * SHARES.own), () => this.#one(this.#newTask(), true))
     keep(Math.ceil(inFlight * SHARES.plain), () => this.#plain())
-    keep(FAN_OUTS, () => this.#one(newTask(this.#random, 'o'), this.#random.chance(0.5)))
+    keep(FAN_OUTS, () => this.#one(this.#newTask('o'), this.#random.chance(0.5)))
     keep(CANCELLED, () => this.#cancel())
     void this.#ask()
   }
@@ -67,7 +70,7 @@ class Submitter {
 
   async #many(window: number): Promise<void> {
     const source = function* (this: Submitter): Generator<DistributedTaskInput> {
-      while (!this.#over) yield newTask(this.#random)
+      while (!this.#over) yield this.#newTask()
     }
     await this.#loop(async () => {
       const stream = this.#executor.submitMany(source.call(this), { window, batchSize: 30 })
@@ -84,6 +87,10 @@ class Submitter {
     const handle = this.#executor.submit(own ? { ...task, task_id: this.#id() } : task)
     this.#remember(handle.taskId)
     return handle
+  }
+
+  #newTask(kind?: Kind): DistributedTaskInput {
+    return newTask(this.#random, this.#adapters, kind)
   }
 
   #id(): string {
@@ -107,7 +114,7 @@ class Submitter {
   /** With nothing but a request: again with the same id until it is acknowledged, and sometimes once more after that. */
   async #plain(): Promise<void> {
     const id = `plain-${this.#id()}`
-    const text = JSON.stringify({ task_id: id, ...newTask(this.#random) })
+    const text = JSON.stringify({ task_id: id, ...this.#newTask() })
     for (let extra = this.#random.chance(0.1) ? 1 : 0; extra >= 0; extra--)
       while (!(await this.#tap.submitPlainly(id, text, 2_000))) await sleep(200)
     this.#remember(id)
@@ -119,10 +126,7 @@ class Submitter {
   }
 
   async #cancel(): Promise<void> {
-    const handle = this.#submit(
-      newTask(this.#random, this.#random.chance(0.9) ? 'c' : 'o'),
-      this.#random.chance(0.5),
-    )
+    const handle = this.#submit(this.#newTask(this.#random.chance(0.9) ? 'c' : 'o'), this.#random.chance(0.5))
     const result = this.#result(handle)
     await Promise.race([handle.stored.catch(() => {}), sleep(10_000)])
     await sleep(this.#random.between(0, 4_000))
@@ -170,7 +174,7 @@ class Submitter {
 export async function startSubmitter(options: RoleOptions, history: History): Promise<void> {
   const nc = await connectPlainly(options.name)
   const tap = new WireTap(nc, history, options.name)
-  const submitter = new Submitter(nc, tap, history, options.seed + process.pid)
+  const submitter = new Submitter(nc, tap, history, options)
   process.on('message', (message) => {
     if (message === 'stop') submitter.stop()
   })

@@ -10,9 +10,12 @@ const LAST_RESTART_MS = 4_000
 /** After SIGTERM; services end themselves after 9.5 s. */
 const STOP_MS = 12_000
 
+/** Takes part, and is never hit. */
+export type Helper = 'reader' | 'cluster'
+
 export interface ManagedOptions {
   name: string
-  role: Role | 'reader'
+  role: Role | Helper
   /** What Node runs. */
   args: string[]
   env: NodeJS.ProcessEnv
@@ -23,7 +26,7 @@ export interface ManagedOptions {
 
 export class Managed implements Victim {
   readonly name: string
-  readonly role: Role | 'reader'
+  readonly role: Role | Helper
   readonly logFile: string
   readonly #options: ManagedOptions
   #child: ChildProcess | null = null

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import type { Role } from '../history/events.ts'
 import type { History } from '../history/writer.ts'
 import type { ChaosOptions } from '../options.ts'
+import { HTTP_POOL, JOB_POOL } from './adapted.ts'
 import { environment } from './environment.ts'
-import { Managed } from './managed.ts'
+import { type Helper, Managed } from './managed.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const SERVICES = [
@@ -35,7 +36,9 @@ const plain = (n: number, slots: number, talks: boolean): PoolOptions => ({
 })
 const WORKER_POOLS = [worker(1, 15), worker(2, 20), worker(3, 20), worker(4, 25)]
 const PLAIN_POOLS = [plain(1, 15, true), plain(2, 15, false)]
-export const POOLS = [...WORKER_POOLS, ...PLAIN_POOLS]
+const POOLS = [...WORKER_POOLS, ...PLAIN_POOLS]
+export const poolsOf = (adapters: boolean): PoolOptions[] =>
+  adapters ? [...POOLS, HTTP_POOL, JOB_POOL] : POOLS
 const SUBMITTERS = 2
 
 /** What a process of chaos/role.ts is told. */
@@ -45,7 +48,12 @@ export interface RoleOptions {
   base: number
   seed: number
   inFlight: number
+  adapters: boolean
   pool?: PoolOptions
+  /** Of a pool behind HTTP. */
+  port?: number
+  /** Of the cluster: where to write it. */
+  kubeconfig?: string
 }
 
 export interface PopulationParts {
@@ -55,13 +63,18 @@ export interface PopulationParts {
   historyFile: string
   base: number
   history: History
+  httpPort: number
+  kubeconfig: string
   onMessage(name: string, message: unknown): void
 }
 
 export function makePopulation(parts: PopulationParts): Managed[] {
   const { options, folder, history, historyFile, base } = parts
-  const env = environment(parts.urls.join(','), options.cluster ? 3 : 1)
-  const make = (role: Role | 'reader', name: string, args: string[]): Managed =>
+  const env = {
+    ...environment(parts.urls.join(','), options.cluster ? 3 : 1),
+    ...(options.adapters ? { POOLMESH_KUBECONFIG: parts.kubeconfig } : {}),
+  }
+  const make = (role: Role | Helper, name: string, args: string[]): Managed =>
     new Managed({
       role,
       name,
@@ -79,19 +92,27 @@ export function makePopulation(parts: PopulationParts): Managed[] {
       return make(role, `${role}${i + 1}`, [...patch, script, role])
     }),
   )
-  const inRole = (role: Role | 'reader', name: string, more: { pool?: PoolOptions } = {}): Managed => {
+  const inRole = (role: Role | Helper, name: string, more: Partial<RoleOptions> = {}): Managed => {
     const told: RoleOptions = {
       name,
       history: historyFile,
       base,
       seed: options.seed,
       inFlight: Math.ceil(options.inFlight / SUBMITTERS),
+      adapters: options.adapters,
       ...more,
     }
     return make(role, name, [join(ROOT, 'chaos', 'role.ts'), role, JSON.stringify(told)])
   }
+  const adapted = options.adapters
+    ? [
+        inRole('http-pool', HTTP_POOL.name, { pool: HTTP_POOL, port: parts.httpPort }),
+        inRole('cluster', 'cluster', { kubeconfig: parts.kubeconfig }),
+      ]
+    : []
   return [
     ...services,
+    ...adapted,
     ...WORKER_POOLS.map((pool) => inRole('worker-pool', pool.name, { pool })),
     ...PLAIN_POOLS.map((pool) => inRole('plain-pool', pool.name, { pool })),
     ...Array.from({ length: SUBMITTERS }, (_, i) => inRole('submitter', `submitter${i + 1}`)),

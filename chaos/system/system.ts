@@ -1,14 +1,16 @@
 // All the processes of a run: started in order, found by role, and gone at the end however it comes.
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
-import { connectBus, DEFAULT_TOPOLOGY, ensureTopology } from '@poolmesh/bus'
+import { connectBus, DEFAULT_TOPOLOGY, ensureTopology, freePort } from '@poolmesh/bus'
 import { BUCKETS } from '@poolmesh/types'
 import type { Role } from '../history/events.ts'
 import type { History } from '../history/writer.ts'
 import type { Victim, Victims } from '../nemesis/nemesis.ts'
 import type { ChaosOptions } from '../options.ts'
+import { registerAdapted } from './adapted.ts'
 import { type Broker, makeBrokers } from './brokers.ts'
 import { type Left, whatIsLeft } from './left.ts'
 import type { Managed } from './managed.ts'
@@ -25,13 +27,18 @@ export interface SystemParts {
   history: History
 }
 
+interface Addresses {
+  httpPort: number
+  kubeconfig: string
+}
+
 export class System implements Victims, AsyncDisposable {
   readonly #brokers: Broker[]
   readonly #population: Managed[]
   readonly #read = Promise.withResolvers<void>()
   #nc: NatsConnection | null = null
 
-  private constructor(brokers: Broker[], parts: SystemParts) {
+  private constructor(brokers: Broker[], parts: SystemParts & Addresses) {
     this.#brokers = brokers
     this.#population = makePopulation({
       ...parts,
@@ -44,9 +51,13 @@ export class System implements Victims, AsyncDisposable {
   }
 
   static async start(parts: SystemParts): Promise<System> {
-    const system = new System(await makeBrokers(parts.folder, parts.options, parts.history), parts)
+    const addresses = { httpPort: await freePort(), kubeconfig: join(parts.folder, 'kubeconfig') }
+    const brokers = await makeBrokers(parts.folder, parts.options, parts.history)
+    const system = new System(brokers, { ...parts, ...addresses })
     try {
-      await system.#start(parts.options.cluster ? 3 : 1)
+      await system.#start(parts.options.cluster ? 3 : 1, async (nc) => {
+        if (parts.options.adapters) await registerAdapted(nc, { ...parts, ...addresses })
+      })
       return system
     } catch (error) {
       await system[Symbol.asyncDispose]()
@@ -54,7 +65,8 @@ export class System implements Victims, AsyncDisposable {
     }
   }
 
-  async #start(replicas: 1 | 3): Promise<void> {
+  /** @param register the pools that do not register themselves */
+  async #start(replicas: 1 | 3, register: (nc: NatsConnection) => Promise<void>): Promise<void> {
     await Promise.all(this.#brokers.map((broker) => broker.start()))
     this.#nc = await connectBus({ servers: this.#brokers.map(({ url }) => url), name: 'chaos' })
     const nc = this.#nc
@@ -62,6 +74,7 @@ export class System implements Victims, AsyncDisposable {
     await again(() => ensureTopology(nc, { ...DEFAULT_TOPOLOGY, replicas }))
     const submitters = this.#population.filter(({ role }) => role === 'submitter')
     await Promise.all(this.#population.filter((one) => !submitters.includes(one)).map((one) => one.start()))
+    await again(() => register(nc))
     await Promise.all(submitters.map((one) => one.start()))
   }
 
@@ -80,6 +93,7 @@ export class System implements Victims, AsyncDisposable {
       'worker-pool': count('worker-pool'),
       'plain-pool': count('plain-pool'),
       submitter: count('submitter'),
+      'http-pool': count('http-pool'),
     }
   }
 

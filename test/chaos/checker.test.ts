@@ -12,7 +12,8 @@ const HEAD: Event = {
   cluster: false,
   sync: '1s',
   variant: null,
-  pools: { pool: 2 },
+  pools: { pool: 2, jobs: 2 },
+  jobs: ['jobs'],
 }
 const line = (id: string, status = 'completed', reason: string | null = null): ResultLine => [
   id,
@@ -116,6 +117,15 @@ describe('the checker notices', () => {
   test('a pool with more runs than slots', () => {
     expect(check([...GOOD, begin('x'), begin('y'), begin('z')]).rules).toEqual(['over-slots'])
   })
+  test('a Job of a task whose Job runs, or has completed', () => {
+    const job = (id: string, a: number): Event => ({ e: 'begin', p: 'jobs', id, a })
+    const done: Event = { e: 'end', p: 'jobs', id: 'j', a: 1, how: 'done' }
+    expect(check([...GOOD, job('j', 1), job('j', 2)]).rules).toEqual(['job-again'])
+    expect(check([...GOOD, job('j', 1), done, job('j', 2)]).rules).toEqual(['job-again'])
+    expect(check([...GOOD, job('j', 1), { ...done, how: 'failed' }, job('j', 1)]).rules).toEqual([
+      'job-again',
+    ])
+  })
   test('a task whose result came later than 60 s after the last fault', () => {
     const checker = new Checker()
     let t = 0
@@ -139,6 +149,11 @@ describe('the checker takes no offence at', () => {
     const gone: Event = { e: 'gone', name: 'pool', pid: 1, how: 'SIGKILL', asked: true }
     const full = [begin('x'), begin('y'), gone, begin('x', 2), begin('y', 2)]
     expect(check([...GOOD, ...full]).rules).toEqual([])
+  })
+  test('a Job of a task whose Job has failed or was stopped', () => {
+    const job = (a: number): Event => ({ e: 'begin', p: 'jobs', id: 'j', a })
+    const over = (a: number, how: 'failed' | 'stopped'): Event => ({ e: 'end', p: 'jobs', id: 'j', a, how })
+    expect(check([...GOOD, job(1), over(1, 'failed'), job(2), over(2, 'stopped'), job(3)]).rules).toEqual([])
   })
   test('a status that was asked for before the task ended', () => {
     const late: Event = { e: 'status', id: 'a', from: 2, s: 'running', a: 1 }
