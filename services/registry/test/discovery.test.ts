@@ -9,7 +9,7 @@ let bus: Fixture
 let registry: AsyncDisposable
 beforeAll(async () => {
   bus = await fixture()
-  registry = await bus.start({ POOLMESH_CHECK_TIMEOUT: '1' })
+  registry = await bus.start({ POOLMESH_CHECK_TIMEOUT: '4' })
 })
 afterAll(async () => {
   await registry[Symbol.asyncDispose]()
@@ -116,8 +116,8 @@ test('endpoints that fail are reported each with its reason, and keep the pools 
   )
   expect(reasons).toEqual({
     [changing.url]: 'the answer is no JSON',
-    [hangs.url]: 'no answer within 1 s',
-    [stalls.url]: 'no answer within 1 s',
+    [hangs.url]: 'no answer within 4 s',
+    [stalls.url]: 'no answer within 4 s',
     [broken.url]: 'it answers 503',
     [shapeless.url]: 'the answer has no list `pools`',
     [endless.url]: 'the answer has more than 8 MiB',
