@@ -23,6 +23,8 @@ interface Written {
 /** As it would be printed and read again. */
 const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
+const ENDED_MS = 5_000
+const UNSEEN_RUNS = 3
 const LEAST_AGE_MS = 500
 const FOLLOWS_MS = 250
 const READ_MS = 5_000
@@ -40,6 +42,7 @@ export class RunLog {
   readonly #doubtfulBefore = new Map<string, Line>()
   #began: Line[] = []
   #freed: string[] = []
+  readonly #ended = new Map<string, { attempt: number; at: number }>()
   #following: string | null = null
   #dirty = false
   /** Those that stand by are to be told anew. */
@@ -142,9 +145,18 @@ export class RunLog {
     }
     if (this.#following !== executor) return
     for (const line of began) this.#runs.set(keyOf(line[0], line[2]), line)
+    const now = this.#wiring.process.monotonic()
     for (const key of freed) {
       this.#runs.delete(key)
       this.#doubtful.delete(key)
+      const slash = key.lastIndexOf('/')
+      const taskId = key.slice(0, slash)
+      this.#ended.delete(taskId)
+      this.#ended.set(taskId, { attempt: Number(key.slice(slash + 1)), at: now })
+    }
+    for (const [taskId, { at }] of this.#ended) {
+      if (now - at < ENDED_MS) break
+      this.#ended.delete(taskId)
     }
     for (const key of doubtful) this.#doubtful.add(key)
   }
@@ -219,6 +231,8 @@ export class RunLog {
       adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: false })
     }
     for (const [taskId, past] of pasts) adoption.past(taskId, past)
+    adoption.unseen = this.#following === null ? UNSEEN_RUNS : 0
+    for (const [taskId, { attempt }] of this.#ended) adoption.seen(taskId, attempt)
     if (this.#following !== null)
       for (const [key, [taskId, pool, attempt, startedAt, timeout]] of this.#runs)
         adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: !this.#doubtful.has(key) })

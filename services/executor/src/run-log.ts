@@ -18,6 +18,10 @@ const MAX_RUNS = 5_000
 /** Who knows more answers within a round trip; where nobody stands by the server says so at once. */
 const FOLLOWS_MS = 250
 const MAX_PASTS = 1_000
+/** By then what has happened to a task that is not over is written down. */
+const ENDED_MS = 5_000
+/** As many can begin and fail within the second that is not written down, beside the first: the pauses between are 0.1, 0.2, 0.4 s. */
+const UNSEEN_RUNS = 3
 
 interface Written {
   runs: Line[]
@@ -43,6 +47,8 @@ export class RunLog implements Disposable {
   readonly #doubtfulBefore = new Map<string, Line>()
   #began: Line[] = []
   #freed: string[] = []
+  /** The last run of a task that ended, as we heard it, and when: its task may go on with the next. */
+  readonly #ended = new Map<string, { attempt: number; at: number }>()
   /** Whom we follow; null where something may have been missed. */
   #following: string | null = null
   #dirty = false
@@ -181,9 +187,18 @@ export class RunLog implements Disposable {
     }
     if (this.#following !== executor) return
     for (const line of began as Line[]) this.#runs.set(keyOf(line[0], line[2]), line)
+    const now = performance.now()
     for (const key of freed as string[]) {
       this.#runs.delete(key)
       this.#doubtful.delete(key)
+      const slash = key.lastIndexOf('/')
+      const taskId = key.slice(0, slash)
+      this.#ended.delete(taskId)
+      this.#ended.set(taskId, { attempt: Number(key.slice(slash + 1)), at: now })
+    }
+    for (const [taskId, { at }] of this.#ended) {
+      if (now - at < ENDED_MS && this.#ended.size <= MAX_RUNS) break
+      this.#ended.delete(taskId)
     }
     if (Array.isArray(doubtful)) for (const key of doubtful as string[]) this.#doubtful.add(key)
   }
@@ -237,6 +252,8 @@ export class RunLog implements Disposable {
     for (const [taskId, pool, attempt, startedAt, timeout] of written.runs)
       adoption.run(taskId, { pool, attempt, startedAt, timeout, certain: canAsk(pool) })
     for (const [taskId, past] of written.pasts) adoption.past(taskId, past)
+    adoption.unseen = this.#following === null ? UNSEEN_RUNS : 0
+    for (const [taskId, { attempt }] of this.#ended) adoption.seen(taskId, attempt)
     if (this.#following !== null)
       for (const [key, [taskId, pool, attempt, startedAt, timeout]] of this.#runs)
         adoption.run(taskId, {

@@ -35,6 +35,8 @@ export interface Known {
   run: KnownRun | null
   answers: readonly EarlyAnswer[]
   past: Past | null
+  /** The highest number of a run that is known of, also of one that is over; 0: none is. */
+  seen: number
 }
 
 /** The run is over, and its slot is free. */
@@ -43,7 +45,7 @@ export const isAnswered = (run: KnownRun, answers: readonly EarlyAnswer[]): bool
 
 /** More answers than pools keep; a bound for what anybody can make us keep. */
 const MAX_ANSWERS = 200_000
-const NOTHING: Known = { run: null, answers: [], past: null }
+const NOTHING: Known = { run: null, answers: [], past: null, seen: 0 }
 
 export class Adoption {
   /** By task; the last one counts, the others were given up and may hold a slot. */
@@ -52,7 +54,22 @@ export class Adoption {
   #givenUp: [taskId: string, run: KnownRun][] = []
   readonly #answers = new Map<string, EarlyAnswer[]>()
   readonly #pasts = new Map<string, Past>()
+  readonly #seen = new Map<string, number>()
   #answerCount = 0
+  /** Runs of a task that may have been begun and that nobody knows of: their numbers are not given again. */
+  unseen = 0
+
+  /** A run of that number was begun, and may be over. */
+  seen(taskId: string, attempt: number): void {
+    this.#seen.set(taskId, Math.max(attempt, this.#seen.get(taskId) ?? 0))
+  }
+
+  /** Begins anew. */
+  open(): void {
+    this.close()
+    this.#seen.clear()
+    this.unseen = 0
+  }
 
   /** Of several runs of a task the last one counts; of one that is told twice, what was told last. */
   run(taskId: string, run: KnownRun): void {
@@ -82,13 +99,15 @@ export class Adoption {
     const runs = this.#runs.get(taskId)
     const answers = this.#answers.get(taskId)
     const past = this.#pasts.get(taskId)
-    if (!runs && !answers && !past) return NOTHING
+    const seen = this.#seen.get(taskId)
+    if (!runs && !answers && !past && !seen) return NOTHING
     const run = runs?.pop() ?? null
     this.#giveUp(taskId, runs)
     this.#runs.delete(taskId)
     this.#answers.delete(taskId)
     this.#pasts.delete(taskId)
-    return { run, answers: answers ?? [], past: past ?? null }
+    this.#seen.delete(taskId)
+    return { run, answers: answers ?? [], past: past ?? null, seen: seen ?? 0 }
   }
 
   /** An answer gives the slot back. */
@@ -104,7 +123,12 @@ export class Adoption {
   close(): { unwanted: [taskId: string, run: KnownRun][]; givenUp: [taskId: string, run: KnownRun][] } {
     const givenUp = this.#givenUp
     this.#givenUp = []
-    for (const [taskId, runs] of this.#runs) this.#giveUp(taskId, runs)
+    for (const [taskId, runs] of this.#runs) {
+      this.#giveUp(taskId, runs)
+      // Should the task come in all the same, it goes on with the next number.
+      for (const { attempt } of runs) this.seen(taskId, attempt)
+    }
+    for (const [taskId, { runs }] of this.#pasts) this.seen(taskId, runs)
     const unwanted = this.#givenUp
     this.#givenUp = []
     this.#runs.clear()

@@ -202,7 +202,11 @@ export class TaskEngine<Handle> {
       batch.entries.push(entry)
       batch.open++
       this.#tasks.set(task.task_id, entry)
-      if (!submission.handedOver || !this.#adopt(entry, this.adoption.take(task.task_id))) this.#admit(entry)
+      if (submission.handedOver) {
+        if (this.#adopt(entry, this.adoption.take(task.task_id))) continue
+        entry.runs += this.adoption.unseen
+      }
+      this.#admit(entry)
     }
     for (const result of submission.failed) {
       if (stored?.has(result.task_id)) continue
@@ -254,6 +258,7 @@ export class TaskEngine<Handle> {
   /** Until {@link recovered} nothing is dispatched: what comes in may be running already. */
   recover(): void {
     this.#recovering = true
+    this.adoption.open()
   }
 
   /** All that an earlier owner had in flight has come in. */
@@ -279,14 +284,14 @@ export class TaskEngine<Handle> {
   }
 
   /** @returns whether the task needs no dispatch: it runs, or has ended */
-  #adopt(entry: Entry, { run, answers, past }: Known): boolean {
+  #adopt(entry: Entry, { run, answers, past, seen }: Known): boolean {
     if (past) {
       const { runs, attempts, losses, history } = past
       Object.assign(entry, { runs, attempts, losses, history })
       this.#scarred.add(entry)
     }
     // Its first run may have been under way and is not known of: the number must grow all the same.
-    entry.runs = Math.max(1, entry.runs, run?.attempt ?? 0, ...answers.map(({ attempt }) => attempt))
+    entry.runs = Math.max(1, seen, entry.runs, run?.attempt ?? 0, ...answers.map(({ attempt }) => attempt))
     const now = this.#options.now()
     const startedAt = run?.startedAt ?? now
     for (const { pool, answer } of answers) {
@@ -429,7 +434,7 @@ export class TaskEngine<Handle> {
       abandoned: false,
       timerBucket: -1,
     }
-    entry.runs = attempt
+    entry.runs = Math.max(entry.runs, attempt)
     entry.state = 'running'
     entry.run = run
     entry.queuedMs += Math.max(0, startedAt - entry.waitingSince)
