@@ -1,4 +1,6 @@
 // The adapter of HTTP pools against a real server that behaves, and one that does not.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { silentLogger } from '@poolmesh/bus'
 import type { Answer, Run } from '@poolmesh/core'
 import { type HttpFault, HttpPool, type HttpPoolOptions, until } from '@poolmesh/testkit'
@@ -218,4 +220,16 @@ test('headers go to the addresses that they are for, and to no other', async () 
   expect(server.received[0]?.headers.authorization).toBe('Bearer secret')
   expect(other.received[0]?.headers.authorization).toBeUndefined()
   expect(JSON.stringify(told)).not.toContain('secret')
+})
+
+test('a run that never reached a pool which knows an earlier one of its task is lost, and not waited for', async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ task_id: 't-1', status: 'failed', error: 'the first time', attempt: 1 }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  stack.defer(() => void server.close().closeAllConnections())
+  const { adapter, first } = adapting()
+  adapter.adopt(runIn(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, {}, 2))
+  expect(await first()).toEqual({ kind: 'lost', attempt: 2 })
 })

@@ -86,7 +86,8 @@ export class HttpRun implements RunId {
       if (signal.aborted) return
       wait = said.kind === 'response' ? said.retryAfterMs : null
       if (said.kind === 'too_large') return this.invalid(said.problem)
-      if (said.kind !== 'response' || said.status === 429 || said.status >= 500) {
+      // It knows an earlier run of the task only: ours is still to come, or has never reached it.
+      if (said.kind !== 'response' || said.status === 429 || said.status >= 500 || this.#isEarlier(said)) {
         if (++failed >= MAX_FAILED_POLLS) return this.#lost()
         continue
       }
@@ -97,12 +98,13 @@ export class HttpRun implements RunId {
     }
   }
 
-  /** Of an answer that tells of an earlier run of the task, ours is still to come. */
+  #isEarlier({ body }: Exchange & { kind: 'response' }): boolean {
+    return isJsonObject(body) && typeof body['attempt'] === 'number' && body['attempt'] < this.attempt
+  }
+
   #goesOn({ status, body }: Exchange & { kind: 'response' }): boolean {
     if (status === 202) return true
-    if (status !== 200 || !isJsonObject(body)) return false
-    const earlier = typeof body['attempt'] === 'number' && body['attempt'] < this.attempt
-    return earlier || NOT_OVER.has(String(body['status']))
+    return status === 200 && isJsonObject(body) && NOT_OVER.has(String(body['status']))
   }
 
   /** `progress: {fraction, message}`, as pools of the worker package have it. */
