@@ -12,8 +12,9 @@ export class Totals {
   #tasks = 0
   #executions = 0
   #takeOvers = 0
+  #repeated = 0
 
-  add({ violation, took, steps, tasks, executions, takeOvers, faults }: Outcome): void {
+  add({ violation, took, steps, tasks, executions, takeOvers, repeated, faults }: Outcome): void {
     this.#schedules++
     if (violation !== null) this.#violations++
     this.#virtualMs += took
@@ -21,6 +22,7 @@ export class Totals {
     this.#tasks += tasks
     this.#executions += executions
     this.#takeOvers += takeOvers
+    this.#repeated += repeated
     for (const { kind } of faults) this.#faults.set(kind, (this.#faults.get(kind) ?? 0) + 1)
   }
 
@@ -33,6 +35,7 @@ export class Totals {
       `events       ${count(this.#steps)}, ${count(this.#virtualMs / 3_600_000)} hours of virtual time`,
       `tasks        ${count(this.#tasks)} ended, ${(this.#executions / this.#tasks).toFixed(3)} executions each`,
       `take-overs   ${count(this.#takeOvers - this.#schedules)}, beside the first of each schedule`,
+      `repeated     ${count(this.#repeated)} numbers of runs that nobody could know of`,
       `faults       ${faults.join(' · ')}`,
       `violations   ${count(this.#violations)}`,
     ].join('\n')

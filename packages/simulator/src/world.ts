@@ -29,6 +29,8 @@ export interface Outcome {
   /** Runs that pools began. */
   readonly executions: number
   readonly takeOvers: number
+  /** Numbers of runs that nobody could know of and that were given again. */
+  readonly repeated: number
   readonly faults: readonly Fault[]
   readonly trace: readonly string[]
 }
@@ -105,6 +107,7 @@ export class World {
       tasks: this.#oracle.ended,
       executions: this.#executions,
       takeOvers: this.#takeOvers,
+      repeated: this.#oracle.repeated,
       faults: this.#applied,
       trace: this.#trace ?? [],
     }
