@@ -53,6 +53,7 @@ export class Executor {
   #turn: (() => Flow<void> | null)[] = []
   #turning = false
   #pumping = false
+  #cancellations: [pool: string, taskId: string][] = []
   #owed = false
   #stopping = false
 
@@ -106,9 +107,9 @@ export class Executor {
         adopted: log,
         freed: (run) => this.#runLog.freed(run),
         cancel: (pool, taskId) => {
-          if (!variant.ignoresLease && !this.#lease.mayAct) return
           oracle.abandoned(pool, taskId)
-          this.#adapter.cancel(pool, taskId)
+          if (variant.ignoresLease || this.#lease.mayAct) this.#adapter.cancel(pool, taskId)
+          else this.#cancellations.push([pool, taskId])
           if (variant.freesEarly) process.after(FREED_EARLY_MS, () => this.#engine.idle(pool))
         },
         append: (batch, results) => this.#storage.append(batch, results),
@@ -143,6 +144,8 @@ export class Executor {
     process.every(TICK_MS, () => {
       if (!this.mayAct) return
       this.#engine.tick()
+      for (const [pool, taskId] of this.#cancellations) this.#adapter.cancel(pool, taskId)
+      this.#cancellations = []
       if (this.#owed) this.#schedule()
       this.#takeUp?.nudge()
     })
@@ -238,6 +241,7 @@ export class Executor {
   }
 
   #letGo(): null {
+    this.#cancellations = []
     if (!this.#parts.variant.ignoresLease) this.#end()
     return null
   }

@@ -74,6 +74,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   let pumping = false
   let owed = false
   let stopping = false
+  let cancellations: [pool: string, taskId: string, reason: string][] = []
   const mayAct = (): boolean => tenure !== null && lease.mayAct
 
   const dead = new DeadLetters(nc, { publisher, claims, mayAct, log })
@@ -117,9 +118,10 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
         adapter.adopt(run)
       },
       freed: (run) => runLog.freed(run),
-      // What another dispatches by now is not ours to stop.
+      // What another dispatches by now is not ours to stop: where that is not certain, it waits until it is.
       cancel: (pool, taskId, reason) => {
         if (lease.mayAct) adapter.cancel(pool, taskId, reason)
+        else cancellations.push([pool, taskId, reason])
       },
       append: (batch, results) => storage.append(batch, results),
       close: (batch) => void dead.acknowledge(batch.handle),
@@ -192,6 +194,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     own = null
     const ended = tenure
     tenure = null
+    cancellations = []
     await ended?.[Symbol.asyncDispose]()
   }
   const takeOver = async (): Promise<void> => {
@@ -274,6 +277,8 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
   every(TICK_MS, () => {
     if (!mayAct()) return
     engine.tick()
+    for (const [pool, taskId, reason] of cancellations) adapter.cancel(pool, taskId, reason)
+    cancellations = []
     runLog.tell()
     if (owed) schedule()
     tenure?.nudge()
