@@ -251,7 +251,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
       isBehind: (holder) => runLog.isBehind(holder),
       onTaken: () => void inTurn(takeOver),
       onLost: () => {
-        log.warn('another executor dispatches now')
+        if (!stopping) log.warn('another executor dispatches now')
         void inTurn(letGo)
       },
     }),
