@@ -31,6 +31,7 @@ import { type Rejections, refusedResult } from './rejections.ts'
 const MADE_UP_ID = /^pm_[A-Za-z0-9]{22}$/
 /** `[`: the message is an array. */
 const BRACKET = 0x5b
+const SECOND_MS = 1_000
 const NO_RESULTS: StoredResults = { results: [], lastSequence: 0, at: null }
 
 export interface TakeUpOptions {
@@ -55,6 +56,8 @@ export class TakeUp implements Disposable {
   /** The last sequence that came, by consumer. */
   readonly #highest = new Map<string, number>()
   #over = false
+  #untold = 0
+  #toldAt = Number.NEGATIVE_INFINITY
   /** Messages that are being looked up, so not in the engine yet. */
   #looking = 0
   /** Tasks in a message, lately: room is counted in tasks, messages are asked for. */
@@ -183,9 +186,19 @@ export class TakeUp implements Disposable {
       const results = [...stored.results, ...elsewhere]
       this.#looked(() => this.#accept(one, { ...stored, results }))
     } catch (error) {
-      this.#options.log.warn({ err: error, batch: one.id }, 'stored results could not be read, trying again')
+      this.#unreadable(error as Error)
       this.#looked(() => one.message.nak(1_000))
     }
+  }
+
+  /** Of hundreds that cannot be read while a stream has no leader, one line a second tells. */
+  #unreadable(err: Error): void {
+    this.#untold++
+    const now = performance.now()
+    if (now - this.#toldAt < SECOND_MS) return
+    this.#options.log.warn({ err, batches: this.#untold }, 'stored results could not be read, trying again')
+    this.#untold = 0
+    this.#toldAt = now
   }
 
   /** Not after it was stopped for good: another may have the message by now. */
