@@ -20,6 +20,7 @@ const SERVICES = ['registry', 'executor', 'executor', 'distributor', 'health-mon
 const STREAMS = [
   'DEAD',
   'KV_EXECUTORS',
+  'KV_MEMORY',
   'KV_POOLS',
   'KV_POOL_HEALTH',
   'OBJ_PAYLOADS',

@@ -110,11 +110,15 @@ export class Stranger {
   }
 
   /** The result as `task.result` has it once the task has ended: for when what `task.completed` told may have been missed. */
-  async resultFrom(id: string): Promise<Result> {
-    return await until(async () => {
-      const reply = await this.ask<Result>('task.result', { task_id: id }, 2_000).catch(() => null)
-      return reply && 'output' in reply && reply
-    }, `a result of ${id}`)
+  async resultFrom(id: string, limitMs = 60_000): Promise<Result> {
+    return await until(
+      async () => {
+        const reply = await this.ask<Result>('task.result', { task_id: id }, 2_000).catch(() => null)
+        return reply && 'output' in reply && reply
+      },
+      `a result of ${id}`,
+      limitMs,
+    )
   }
 
   async run(task: Json = {}): Promise<Result> {
