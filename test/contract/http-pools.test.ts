@@ -30,10 +30,7 @@ async function http(capability: string, options: HttpPoolOptions, fields: object
     ...fields,
   })
   const task = { required_capabilities: [capability] }
-  await until(async () => {
-    const { candidates } = await stranger().explain({ task_type: 'test', payload: {}, pool: name, ...task })
-    return candidates.some(({ pool, verdict }) => pool === name && verdict === 'chosen')
-  })
+  await stranger().fitting({ ...task, pool: name }, [name])
   return Object.assign(server, { poolName: name, task })
 }
 

@@ -65,10 +65,7 @@ async function kubernetes(capability: string, fields: object = {}, template: obj
     ...fields,
   })
   const task = { required_capabilities: [capability] }
-  await until(async () => {
-    const { candidates } = await stranger().explain({ task_type: 'test', payload: {}, pool: name, ...task })
-    return candidates.some(({ pool, verdict }) => pool === name && verdict === 'chosen')
-  })
+  await stranger().fitting({ ...task, pool: name }, [name])
   const jobs = () => cluster.jobs.filter(({ metadata }) => metadata.namespace === namespace)
   const pods = () =>
     cluster.pods.filter(

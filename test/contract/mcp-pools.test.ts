@@ -31,10 +31,7 @@ async function mcp(capability: string, options: McpServerOptions, fields: object
     ...fields,
   })
   const task = { required_capabilities: [capability], payload: { prompt: 'say hello' } }
-  await until(async () => {
-    const { candidates } = await stranger().explain({ task_type: 'test', pool: name, ...task })
-    return candidates.some(({ pool, verdict }) => pool === name && verdict === 'chosen')
-  })
+  await stranger().fitting({ ...task, pool: name }, [name])
   return Object.assign(server, { poolName: name, task })
 }
 

@@ -6,6 +6,7 @@ import { headers, type NatsConnection, errors as natsErrors } from '@nats-io/tra
 import { HEADERS, isJsonObject } from '@poolmesh/types'
 import type { Logger } from './log.ts'
 import { Publisher } from './publisher.ts'
+import { isNothing } from './stored-results.ts'
 
 /** What decides. `Lease` of the core is one; this package knows no more of it. */
 export interface LeaseRules {
@@ -174,7 +175,7 @@ export class LeaseKeeper implements AsyncDisposable {
     const message = await this.#jsm.direct
       .getMessage(`KV_${bucket}`, { last_by_subj: `$KV.${bucket}.${key}` })
       .catch((error: Error) => {
-        if (/no message|not found/i.test(error.message)) return null
+        if (isNothing(error)) return null
         throw error
       })
     const value: unknown = message ? message.json() : null

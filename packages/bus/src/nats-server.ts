@@ -121,7 +121,8 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   cleanup.use(await lockDataDir(options.dataDir))
   const config = join(dataDir, 'nats.conf')
   await stopLeftover(dataDir, config)
-  const port = await requirePort(options.port, host, 'POOLMESH_NATS_PORT')
+  const port =
+    options.port === 0 ? await freePort(host) : await requirePort(options.port, host, 'POOLMESH_NATS_PORT')
   await writeFile(
     config,
     [

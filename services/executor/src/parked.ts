@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { type JetStreamManager, jetstreamManager, type StoredMsg } from '@nats-io/jetstream'
 import { headers, type NatsConnection } from '@nats-io/transport-node'
-import { type Publisher, STREAM_FULL, type TaskMessage, WRONG_LAST_SEQUENCE } from '@poolmesh/bus'
+import { isNothing, type Publisher, STREAM_FULL, type TaskMessage, WRONG_LAST_SEQUENCE } from '@poolmesh/bus'
 import type { Batch, TaskEngine } from '@poolmesh/core'
 import { type DistributedTask, HEADERS, type PriorityLane, STREAMS } from '@poolmesh/types'
 import type { Logger } from 'pino'
@@ -108,7 +108,7 @@ export class ParkedTasks {
       for await (const message of await this.#jsm.direct.getBatch(STREAMS.tasks, query))
         messages.push(message)
     } catch (error) {
-      if (!/no message|not found/i.test((error as Error).message)) throw error
+      if (!isNothing(error)) throw error
     }
     return messages
   }

@@ -1,6 +1,6 @@
 // A parked message as if a consumer had delivered it: for when there is no room to store it once more in its lane.
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream'
-import type { TaskMessage } from '@poolmesh/bus'
+import { isNothing, type TaskMessage } from '@poolmesh/bus'
 import { STREAMS } from '@poolmesh/types'
 
 const TRIES = 5
@@ -54,7 +54,7 @@ export class StoredMessage implements TaskMessage {
         await this.#jsm.streams.deleteMessage(STREAMS.tasks, this.sequence, false)
         return
       } catch (error) {
-        if (/no message|not found/i.test((error as Error).message)) return
+        if (isNothing(error)) return
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
     }
