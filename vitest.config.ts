@@ -8,8 +8,8 @@ export default defineConfig({
       'examples/*/test/**/*.test.ts',
       'test/**/*.test.ts',
     ],
-    // They have a configuration of their own: they need a Docker engine.
-    exclude: [...configDefaults.exclude, 'test/containers/**'],
+    // They have configurations of their own: they need a Docker engine, and the package registry.
+    exclude: [...configDefaults.exclude, 'test/containers/**', 'test/packages/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Two files at a time: each has a nats-server of its own.
