@@ -1,5 +1,5 @@
 import type { Logger, Progress, ProgressOf } from '@poolmesh/bus'
-import type { Timed } from '@poolmesh/core'
+import { TimedItem } from '@poolmesh/core'
 import type { DistributedTask } from '@poolmesh/types'
 import type { HandlerContext } from './definition.ts'
 import type { Reply } from './outbox.ts'
@@ -14,8 +14,7 @@ export interface Ending {
 const MAX_REPLIES = 4
 
 /** One run of one task, from its arrival to its answer. */
-export class Run implements Timed {
-  timerBucket = -1
+export class Run extends TimedItem {
   task: DistributedTask
   readonly attempt: number
   /** Everyone who asked for this run; each gets the one answer. */
@@ -29,6 +28,7 @@ export class Run implements Timed {
   #controller: AbortController | null = null
 
   constructor(task: DistributedTask, attempt: number, reply: Reply, now: number) {
+    super()
     this.task = task
     this.attempt = attempt
     this.replies = [reply]

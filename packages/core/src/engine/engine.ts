@@ -16,7 +16,7 @@ import {
   type PriorityLane,
   type TaskStatus,
 } from '@poolmesh/types'
-import type { PoolState, PoolTable } from '../routing/index.ts'
+import type { PoolState, PoolTable, Preferences } from '../routing/index.ts'
 import { Adoption, isAnswered, type Known, type KnownRun, type Past } from './adoption.ts'
 import { Counters } from './counters.ts'
 import { LaneScheduler, laneIndex } from './lanes.ts'
@@ -76,6 +76,8 @@ const ON_THE_WAY_MS = 2_000
 /** Lost under as many pools, a task is taken to be what kills them. */
 const MAX_LOSSES = 5
 const HISTORY = 20
+const NO_HISTORY: Entry['history'] = []
+const NONE: readonly string[] = []
 /** Dispatches in one go, before others get their turn. */
 const PUMP_LIMIT = 2_000
 
@@ -121,7 +123,8 @@ export class TaskEngine<Handle> {
   readonly #batches = new Map<string, Batch<Handle>>()
   /** Every task without a stored result. */
   readonly #tasks = new Map<string, Entry>()
-  readonly #runs = new Map<string, Set<Run>>()
+  /** By pool; a run knows its place, so that taking one out moves the last one there and hashes nothing. */
+  readonly #runs = new Map<string, Run[]>()
   /** Runs that were given up and may still hold a slot, by `<task id>/<attempt>`. */
   readonly #abandoned = new Map<string, Run>()
   readonly #dirty = new Set<Batch<Handle>>()
@@ -130,6 +133,13 @@ export class TaskEngine<Handle> {
   readonly #scarred = new Set<Entry>()
   /** Pools whose last run failed through a fault of theirs. */
   readonly #suspects = new Set<string>()
+  #lastPreferences: Preferences = {
+    strategy: 'least_loaded',
+    region: null,
+    affinityKey: '',
+    preferred: NONE,
+    avoid: null,
+  }
   #recovering = false
   #bytes = 0
   #order = 0
@@ -220,22 +230,12 @@ export class TaskEngine<Handle> {
   }
 
   #entry(task: DistributedTask, batch: Batch<Handle> | Batch<never>, waitingSince: number): Entry {
-    const metadata = task.metadata
-    const preferred = metadata['preferred_capabilities']
     return {
       kind: 'entry',
       task,
       batch,
       signature: this.waiting.signature(task.required_capabilities, task.pool ?? null),
-      preferences: {
-        strategy: task.routing_strategy,
-        region: typeof metadata['region'] === 'string' ? metadata['region'] : null,
-        affinityKey: typeof metadata['affinity_key'] === 'string' ? metadata['affinity_key'] : task.task_type,
-        preferred: Array.isArray(preferred)
-          ? preferred.filter((c): c is string => typeof c === 'string')
-          : [],
-        avoid: null,
-      },
+      preferences: this.#preferences(task),
       lane: laneIndex(batch.lane),
       order: this.#order++,
       state: 'waiting',
@@ -247,10 +247,40 @@ export class TaskEngine<Handle> {
       queuedMs: 0,
       firstStartedAt: 0,
       run: null,
-      history: [],
+      history: NO_HISTORY,
       heapIndex: -1,
       timerBucket: -1,
+      timerNext: null,
+      timerPrevious: null,
     }
+  }
+
+  /** Most tasks wish for nothing of their own, and share the one before's. */
+  #preferences(task: DistributedTask): Preferences {
+    const { metadata, routing_strategy: strategy } = task
+    const region = typeof metadata['region'] === 'string' ? metadata['region'] : null
+    const affinityKey =
+      typeof metadata['affinity_key'] === 'string' ? metadata['affinity_key'] : task.task_type
+    const preferred = metadata['preferred_capabilities']
+    const last = this.#lastPreferences
+    if (
+      last.strategy === strategy &&
+      last.affinityKey === affinityKey &&
+      last.region === region &&
+      !Array.isArray(preferred) &&
+      last.preferred === NONE
+    )
+      return last
+    this.#lastPreferences = {
+      strategy,
+      region,
+      affinityKey,
+      preferred: Array.isArray(preferred)
+        ? preferred.filter((c): c is string => typeof c === 'string')
+        : NONE,
+      avoid: null,
+    }
+    return this.#lastPreferences
   }
 
   // ---- what an earlier owner began ---------------------------------------------------------------------------------
@@ -432,7 +462,10 @@ export class TaskEngine<Handle> {
       startedAt,
       deadline: startedAt + entry.task.timeout * 1000,
       abandoned: false,
+      place: 0,
       timerBucket: -1,
+      timerNext: null,
+      timerPrevious: null,
     }
     entry.runs = Math.max(entry.runs, attempt)
     entry.state = 'running'
@@ -445,8 +478,8 @@ export class TaskEngine<Handle> {
     this.table.acquire(pool) // I3
     this.#running++
     const runs = this.#runs.get(pool.name)
-    if (runs) runs.add(run)
-    else this.#runs.set(pool.name, new Set([run]))
+    if (runs) run.place = runs.push(run) - 1
+    else this.#runs.set(pool.name, [run])
     this.#wheel.clear(entry)
     this.#wheel.set(run, run.deadline)
     return run
@@ -536,7 +569,8 @@ export class TaskEngine<Handle> {
     this.counters.runTime.record(now - run.startedAt)
     if (said.status === 'completed') {
       this.table.completed(key, run.pool.name)
-      if (this.#suspects.delete(run.pool.name)) this.#ports.report(run.pool.name, 'ok')
+      if (this.#suspects.size > 0 && this.#suspects.delete(run.pool.name))
+        this.#ports.report(run.pool.name, 'ok')
       entry.attempts++
       this.#end(entry, endedWith(entry, run, said, undefined, now))
     } else if (said.status === 'failed') {
@@ -567,7 +601,8 @@ export class TaskEngine<Handle> {
     this.table.failed(entry.preferences.affinityKey, run.pool.name)
     if (entry.attempts < entry.task.max_attempts) {
       this.#remember(entry, run.pool.name, reason, error)
-      entry.preferences.avoid = new Set([...(entry.preferences.avoid ?? []), run.pool.name])
+      const avoid = new Set([...(entry.preferences.avoid ?? []), run.pool.name])
+      entry.preferences = { ...entry.preferences, avoid }
       const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (entry.attempts - 1))
       this.#delay(entry, 'backoff', now + backoff * (0.5 + this.#options.random()))
     } else if (said) this.#end(entry, endedWith(entry, run, said, reason, now))
@@ -665,12 +700,8 @@ export class TaskEngine<Handle> {
   }
 
   #remember(entry: Entry, pool: string, reason: ErrorCode, error?: string): void {
-    if (entry.history.length === HISTORY) entry.history.shift()
-    entry.history.push({
-      pool,
-      reason,
-      ...(error === undefined ? {} : { error: error.slice(0, 500) }),
-    })
+    const what = { pool, reason, ...(error === undefined ? {} : { error: error.slice(0, 500) }) }
+    entry.history = [...entry.history.slice(1 - HISTORY), what]
   }
 
   /**
@@ -711,9 +742,14 @@ export class TaskEngine<Handle> {
 
   /** Gives the run's slot back. */
   #free(run: Run): void {
-    const runs = this.#runs.get(run.pool.name)
-    if (!runs?.delete(run)) return
-    if (runs.size === 0) this.#runs.delete(run.pool.name)
+    if (run.place < 0) return
+    const runs = this.#runs.get(run.pool.name) as Run[]
+    const last = runs.pop() as Run
+    if (last !== run) {
+      runs[run.place] = last
+      last.place = run.place
+    } else if (runs.length === 0) this.#runs.delete(run.pool.name)
+    run.place = -1
     if (run.abandoned) this.#abandoned.delete(`${run.entry.task.task_id}/${run.attempt}`)
     else this.#running--
     this.#wheel.clear(run)
@@ -744,8 +780,8 @@ export class TaskEngine<Handle> {
     const batch = entry.batch as Batch<Handle>
     this.#settle(entry)
     this.counters.ended(result.status)
-    batch.ready.push(result)
-    this.#dirty.add(batch)
+    // What was ready before is noted already, or a write that is outstanding will see to it.
+    if (batch.ready.push(result) === 1) this.#dirty.add(batch)
     this.#ports.schedule()
   }
 
@@ -753,7 +789,7 @@ export class TaskEngine<Handle> {
     if (entry.state === 'waiting') this.waiting.remove(entry)
     if (entry.state === 'delayed') this.#delayed--
     entry.state = 'settled'
-    this.#scarred.delete(entry)
+    if (this.#scarred.size > 0) this.#scarred.delete(entry)
     this.#wheel.clear(entry)
     this.waiting.release(entry.signature)
     entry.batch.open--

@@ -52,7 +52,8 @@ export interface Entry extends HeapItem, Timed {
   readonly batch: Batch<any>
   /** Referred to while the task has no outcome. */
   signature: Signature
-  readonly preferences: Preferences
+  /** May be shared with other tasks: replaced, never changed. */
+  preferences: Readonly<Preferences>
   readonly lane: number
   /** Orders entries of one priority: first in, first out. */
   readonly order: number
@@ -71,7 +72,7 @@ export interface Entry extends HeapItem, Timed {
   firstStartedAt: number
   run: Run | null
   /** What went wrong on the way, for the result's metadata; the last 20. */
-  history: { pool: string; reason: string; error?: string }[]
+  history: readonly { pool: string; reason: string; error?: string }[]
 }
 
 export interface Run extends Timed {
@@ -84,4 +85,6 @@ export interface Run extends Timed {
   readonly deadline: number
   /** Given up (timeout, cancel, loss), but it may still hold its slot in the pool. */
   abandoned: boolean
+  /** Among the runs of its pool; -1 once it has given back its slot. */
+  place: number
 }

@@ -2,7 +2,7 @@
 // monitor decides about health; this only keeps the same task from being thrown at the same wall. Backoff doubles from
 // 100 ms to 5 s and starts anew once the pool has answered.
 import type { PoolTable } from '../routing/index.ts'
-import type { Timed, TimerWheel } from './timers.ts'
+import { type Timed, type TimerWheel, untimed } from './timers.ts'
 
 const FIRST_MS = 100
 const MAX_MS = 5_000
@@ -34,7 +34,7 @@ export class Suspensions {
       pool,
       times: 0,
       active: false,
-      timerBucket: -1,
+      ...untimed(),
     }
     this.#byPool.set(pool, suspension)
     if (suspension.active) return

@@ -2,13 +2,15 @@
 // signature (what a task requires) and lane; signatures that no pool can serve now are set aside until one can.
 import { LANES } from '@poolmesh/types'
 import { type PoolState, type Requirements, requirementsKey } from '../routing/index.ts'
+import { addTo, removeFrom } from '../sets.ts'
+import { EntryQueue, entryBefore } from './entry-queue.ts'
 import { type HeapItem, IntrusiveHeap } from './heap.ts'
 import type { Entry } from './records.ts'
 
 /** Entries of one signature in one lane; in the lane's heap while it is ready and not empty. */
 interface SignatureQueue extends HeapItem {
   readonly signature: Signature
-  readonly entries: IntrusiveHeap<Entry>
+  readonly entries: EntryQueue
 }
 
 /** All tasks with the same hard requirements: what can run one of them can run each. */
@@ -22,31 +24,62 @@ export interface Signature {
   references: number
   /** No pool could take one when last asked. */
   blocked: boolean
-  /** Under which key it is woken. */
-  readonly wakeKey: string
 }
 
-const ANY = '*'
-const entryBefore = (a: Entry, b: Entry): boolean =>
-  a.task.priority !== b.task.priority ? a.task.priority > b.task.priority : a.order < b.order
 const queueBefore = (a: SignatureQueue, b: SignatureQueue): boolean =>
   entryBefore(a.entries.peek() as Entry, b.entries.peek() as Entry)
 
-/** The key under which a pool's capacity wakes a signature: its pool, else one capability, else any pool. */
-function wakeKeyOf(requirements: Requirements): string {
-  if (requirements.pool !== null) return `pool ${requirements.pool}`
-  const [first] = requirements.capabilities
-  return first === undefined ? ANY : `capability ${first}`
+/** The signatures that are set aside, under what wakes them: their pool, else one of their capabilities, else any pool. */
+class Blocked {
+  readonly #byPool = new Map<string, Set<Signature>>()
+  readonly #byCapability = new Map<string, Set<Signature>>()
+  readonly #any = new Set<Signature>()
+  #size = 0
+
+  add(signature: Signature): void {
+    this.#size++
+    const { pool, capabilities } = signature.requirements
+    const [first] = capabilities
+    if (pool !== null) addTo(this.#byPool, pool, signature)
+    else if (first !== undefined) addTo(this.#byCapability, first, signature)
+    else this.#any.add(signature)
+  }
+
+  delete(signature: Signature): void {
+    this.#size--
+    const { pool, capabilities } = signature.requirements
+    const [first] = capabilities
+    if (pool !== null) removeFrom(this.#byPool, pool, signature)
+    else if (first !== undefined) removeFrom(this.#byCapability, first, signature)
+    else this.#any.delete(signature)
+  }
+
+  /** Takes out what the pool might serve. */
+  take(pool: PoolState): Signature[] {
+    if (this.#size === 0) return []
+    const taken: Signature[] = [...(this.#byPool.get(pool.name) ?? []), ...this.#any]
+    for (const capability of pool.descriptor.capabilities)
+      taken.push(...(this.#byCapability.get(capability) ?? []))
+    for (const signature of taken) this.delete(signature)
+    return taken
+  }
 }
 
 export class WaitingTasks {
   readonly #signatures = new Map<string, Signature>()
   readonly #ready = LANES.map(() => new IntrusiveHeap<SignatureQueue>(queueBefore))
-  readonly #blocked = new Map<string, Set<Signature>>()
+  readonly #blocked = new Blocked()
+  /** What was asked for last: tasks that are submitted together require the same. */
+  #last: Signature | null = null
   readonly #sizes = LANES.map(() => 0)
 
   /** The signature of a task, with one reference more; give it back with {@link release}. */
   signature(capabilities: readonly string[], pool: string | null): Signature {
+    const last = this.#last
+    if (last?.requirements.pool === pool && isSame(last.requirements.capabilities, capabilities)) {
+      last.references++
+      return last
+    }
     const requirements: Requirements = {
       capabilities: capabilities.length > 1 ? [...new Set(capabilities)].sort() : capabilities,
       pool,
@@ -55,6 +88,7 @@ export class WaitingTasks {
     const known = this.#signatures.get(key)
     if (known) {
       known.references++
+      this.#last = known
       return known
     }
     const made: Signature = {
@@ -64,9 +98,9 @@ export class WaitingTasks {
       waiting: 0,
       references: 1,
       blocked: false,
-      wakeKey: wakeKeyOf(requirements),
     }
     this.#signatures.set(key, made)
+    this.#last = made
     return made
   }
 
@@ -94,7 +128,7 @@ export class WaitingTasks {
     const { signature, lane } = entry
     let queue = signature.queues[lane]
     if (!queue) {
-      queue = { signature, entries: new IntrusiveHeap(entryBefore), heapIndex: -1 }
+      queue = { signature, entries: new EntryQueue(), heapIndex: -1 }
       signature.queues[lane] = queue
     }
     queue.entries.push(entry)
@@ -124,23 +158,12 @@ export class WaitingTasks {
     signature.blocked = true
     for (const [lane, queue] of signature.queues.entries())
       if (queue && queue.heapIndex >= 0) (this.#ready[lane] as IntrusiveHeap<SignatureQueue>).remove(queue)
-    const group = this.#blocked.get(signature.wakeKey)
-    if (group) group.add(signature)
-    else this.#blocked.set(signature.wakeKey, new Set([signature]))
+    this.#blocked.add(signature)
   }
 
   /** A pool can take work: whatever it might fit is asked again. */
   wake(pool: PoolState): void {
-    this.#wakeGroup(`pool ${pool.name}`)
-    for (const capability of pool.descriptor.capabilities) this.#wakeGroup(`capability ${capability}`)
-    this.#wakeGroup(ANY)
-  }
-
-  #wakeGroup(key: string): void {
-    const group = this.#blocked.get(key)
-    if (!group) return
-    this.#blocked.delete(key)
-    for (const signature of group) {
+    for (const signature of this.#blocked.take(pool)) {
       signature.blocked = false
       for (const [lane, queue] of signature.queues.entries()) if (queue) this.#place(queue, lane)
     }
@@ -158,8 +181,15 @@ export class WaitingTasks {
   release(signature: Signature): void {
     if (--signature.references > 0) return
     this.#signatures.delete(signature.key)
+    if (this.#last === signature) this.#last = null
     if (!signature.blocked) return
     signature.blocked = false
-    this.#blocked.get(signature.wakeKey)?.delete(signature)
+    this.#blocked.delete(signature)
   }
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }

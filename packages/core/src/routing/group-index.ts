@@ -1,4 +1,5 @@
 import type { PoolDescriptor } from '@poolmesh/types'
+import { addTo, removeFrom } from '../sets.ts'
 import { CapabilityGroup } from './capability-group.ts'
 import { covers } from './requirements.ts'
 
@@ -72,15 +73,4 @@ export class GroupIndex {
       for (const group of this.#byCapability.get(capability) ?? []) found.add(group)
     return found
   }
-}
-
-function addTo(lists: Map<string, Set<CapabilityGroup>>, key: string, group: CapabilityGroup): void {
-  const list = lists.get(key)
-  if (list) list.add(group)
-  else lists.set(key, new Set([group]))
-}
-
-function removeFrom(lists: Map<string, Set<CapabilityGroup>>, key: string, group: CapabilityGroup): void {
-  const list = lists.get(key)
-  if (list?.delete(group) && list.size === 0) lists.delete(key)
 }

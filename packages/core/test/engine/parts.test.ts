@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { IntrusiveHeap } from '../../src/engine/heap.ts'
 import { addHistograms, Histogram } from '../../src/engine/histogram.ts'
 import { LaneScheduler, LEAST_SHARE } from '../../src/engine/lanes.ts'
-import { type Timed, TimerWheel } from '../../src/engine/timers.ts'
+import { type Timed, TimerWheel, untimed } from '../../src/engine/timers.ts'
 
 test('a heap gives what a sorted list would, whatever was pushed, moved and taken out', () => {
   const operation = fc.oneof(
@@ -53,7 +53,7 @@ test('a timer fires once, never early, and late by no more than the wheel’s gr
       fc.array(fc.integer({ min: 1, max: 900 }), { minLength: 1, maxLength: 30 }),
       (timers, steps) => {
         const wheel = new TimerWheel<Timed & { at: number; fired: number; cleared: boolean }>(0, 25)
-        const items = timers.map(({ at, clear }) => ({ at, cleared: clear, fired: 0, timerBucket: -1 }))
+        const items = timers.map(({ at, clear }) => ({ at, cleared: clear, fired: 0, ...untimed() }))
         for (const item of items) wheel.set(item, item.at)
         for (const item of items) if (item.cleared) wheel.clear(item)
         let now = 0
