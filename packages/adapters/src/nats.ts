@@ -18,9 +18,11 @@ import {
   INTERNAL,
   isId,
   isJsonObject,
+  LINE_BREAK,
   type PoolDescriptor,
   type PoolmeshError,
   parseJson,
+  parseLines,
   parsePoolAnswer,
   runningSubject,
   workSubject,
@@ -28,7 +30,7 @@ import {
 import type { KnownRuns, PoolAdapter, RunEvents, Traits } from './adapter.ts'
 
 const MAX_RUNS = 200
-const MAX_BYTES = 256 * 1024
+const MAX_CHARACTERS = 256 * 1024
 /** A message that came back because nobody listens does so at once; longer it is not remembered. */
 const GROUP_MS = 5_000
 /** Answers of plain subscribers that an executor which stands by keeps, since nobody may hear them while one takes over. */
@@ -46,6 +48,13 @@ interface Group {
 
 const takesArrays = (pool: PoolDescriptor): boolean =>
   (pool.metadata['poolmesh'] as { batch?: unknown } | undefined)?.batch === true
+/** It fills in itself what a task leaves out. */
+const takesRaw = (pool: PoolDescriptor): boolean =>
+  (pool.metadata['poolmesh'] as { raw?: unknown } | undefined)?.raw === true
+/** Beside the task. */
+const AROUND_RUN = 160
+/** Bytes that a UTF-16 unit of a string may take in UTF-8. */
+const UNIT_BYTES = 3
 
 export class NatsAdapter implements PoolAdapter {
   readonly #nc: NatsConnection
@@ -119,26 +128,30 @@ export class NatsAdapter implements PoolAdapter {
   }
 
   #sendTogether(runs: Run[]): void {
-    let parts: string[] = []
+    const raw = runs[0] !== undefined && takesRaw(runs[0].pool.descriptor)
+    const maxBytes = maxPayload(this.#nc)
+    // In characters, so that the bytes of most need not be counted.
+    const limit = Math.min(MAX_CHARACTERS, maxBytes / UNIT_BYTES)
+    let text = ''
     let members: Run[] = []
-    let bytes = 2
     const send = (): void => {
-      if (members.length > 0) this.#publishGroup(members, `[${parts.join(',')}]`)
-      parts = []
+      if (members.length > 0) this.#publishGroup(members, `[${text}]`)
+      text = ''
       members = []
-      bytes = 2
     }
     for (const run of runs) {
-      const text = JSON.stringify(run.entry.task)
-      const size = Buffer.byteLength(text) + 80
-      if (size > maxPayload(this.#nc)) {
+      const task = (raw ? run.entry.text : null) ?? JSON.stringify(run.entry.task)
+      const size = task.length + AROUND_RUN
+      if (size * UNIT_BYTES > maxBytes && Buffer.byteLength(task) + AROUND_RUN > maxBytes) {
         void this.#sendClaimed(run)
         continue
       }
-      if (members.length === MAX_RUNS || (members.length > 0 && bytes + size > MAX_BYTES)) send()
-      parts.push(`{"attempt":${run.attempt},"deadline":"${isoTime(run.deadline)}","task":${text}}`)
+      if (members.length === MAX_RUNS || (members.length > 0 && text.length + size > limit)) send()
+      text += members.length === 0 ? '' : LINE_BREAK
+      text += raw
+        ? `{"attempt":${run.attempt},"task_id":"${run.entry.task.task_id}","task":${task}}`
+        : `{"attempt":${run.attempt},"deadline":"${isoTime(run.deadline)}","task":${task}}`
       members.push(run)
-      bytes += size
     }
     send()
   }
@@ -200,25 +213,26 @@ export class NatsAdapter implements PoolAdapter {
 
   #answers(pool: string, message: Msg): void {
     const text = message.string()
-    let body: unknown
-    let tooDeep: string | null = null
+    let body: unknown = parseLines(text)?.values
+    let read = toAnswer
     try {
-      body = parseJson(text, 'the answer')
+      body ??= parseJson(text, 'the answer')
     } catch (error) {
-      if ((error as PoolmeshError).code === 'INVALID_JSON') {
+      const { code, message: problem } = error as PoolmeshError
+      if (code === 'INVALID_JSON') {
         this.#log.warn({ subject: message.subject }, 'an answer that is not JSON, ignored')
         return
       }
-      tooDeep = (error as PoolmeshError).message
       body = JSON.parse(text)
+      read = () => ({ kind: 'invalid', problem })
     }
-    for (const item of Array.isArray(body) ? body : [body]) {
-      const taskId = (item as { task_id?: unknown } | null)?.task_id
-      if (!isId(taskId)) continue
-      const attempt = (item as { attempt?: unknown }).attempt
-      const answer: Answer = tooDeep === null ? toAnswer(item) : { kind: 'invalid', problem: tooDeep }
-      this.#runs.answer(pool, taskId, typeof attempt === 'number' ? attempt : null, answer)
-    }
+    for (const item of Array.isArray(body) ? body : [body]) this.#answerOf(pool, item, read)
+  }
+
+  #answerOf(pool: string, item: unknown, read: (item: unknown) => Answer): void {
+    const { task_id: taskId, attempt } = (item ?? {}) as { task_id?: unknown; attempt?: unknown }
+    if (isId(taskId))
+      this.#runs.answer(pool, taskId, typeof attempt === 'number' ? attempt : null, read(item))
   }
 
   serves({ pool_type }: PoolDescriptor): boolean {

@@ -2,7 +2,7 @@
 // sent again: when the executor that they went to has died, nobody may have heard them. While there is no connection they
 // wait here; that is bounded, since no new work comes without one.
 import { Recent } from '@poolmesh/bus'
-import { MAX_BATCH_BYTES, MAX_BATCH_TASKS } from '@poolmesh/types'
+import { LINE_BREAK, MAX_BATCH_BYTES, MAX_BATCH_TASKS, printLines } from '@poolmesh/types'
 
 /** Where an answer goes. */
 export interface Reply {
@@ -107,14 +107,14 @@ export class Outbox implements Answering {
     let from = 0
     let bytes = 2
     for (let i = 0; i < texts.length; i++) {
-      const size = Buffer.byteLength(texts[i] as string) + 1
+      const size = Buffer.byteLength(texts[i] as string) + LINE_BREAK.length
       if (i > from && (i - from === MAX_BATCH_TASKS || bytes + size > maxBytes)) {
-        this.#sendOne(subject, `[${texts.slice(from, i).join(',')}]`)
+        this.#sendOne(subject, printLines(texts.slice(from, i)))
         from = i
         bytes = 2
       }
       bytes += size
     }
-    this.#sendOne(subject, `[${texts.slice(from).join(',')}]`)
+    this.#sendOne(subject, printLines(texts.slice(from)))
   }
 }

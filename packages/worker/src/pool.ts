@@ -282,7 +282,7 @@ class Pool implements RunningPool {
   #descriptor(instance: string): PoolDescriptor {
     const { descriptor } = this.#spec
     const known = descriptor.metadata['poolmesh']
-    const poolmesh = { ...(isJsonObject(known) ? known : {}), batch: true, instance }
+    const poolmesh = { ...(isJsonObject(known) ? known : {}), batch: true, raw: true, instance }
     return { ...descriptor, ...this.#load(), metadata: { ...descriptor.metadata, poolmesh } }
   }
 

@@ -1,4 +1,4 @@
-// Reads what comes on `pool.work.<name>`: one DistributedTask with headers, or an array of {attempt, deadline, task}.
+// Reads what comes on `pool.work.<name>`: one DistributedTask with headers, or an array of {attempt, task_id, task}.
 // Lenient, since executors have checked every task: only what a run cannot do without has to be there.
 import type { MsgHdrs } from '@nats-io/transport-node'
 import {
@@ -44,7 +44,7 @@ export function readWork(text: string, headers: MsgHdrs | undefined): Work {
   if (Array.isArray(body)) {
     work.many = true
     for (const item of body) {
-      if (isJsonObject(item)) add(work, item['task'], attemptOf(item['attempt']))
+      if (isJsonObject(item)) add(work, item['task'], attemptOf(item['attempt']), item['task_id'])
       else work.bad.push({ taskId: null, attempt: 1, problem: 'an item of the work is not an object' })
     }
   } else add(work, body, attemptOf(Number(headers?.get(HEADERS.attempt))))
@@ -54,9 +54,10 @@ export function readWork(text: string, headers: MsgHdrs | undefined): Work {
 const attemptOf = (value: unknown): number =>
   Number.isSafeInteger(value) && (value as number) >= 1 ? (value as number) : 1
 
-function add(work: Work, value: unknown, attempt: number): void {
+/** @param id of a task that has none of its own: it is as it was submitted */
+function add(work: Work, value: unknown, attempt: number, id?: unknown): void {
   const task = isJsonObject(value) ? value : {}
-  const taskId = isId(task['task_id']) ? task['task_id'] : null
+  const taskId = isId(task['task_id']) ? task['task_id'] : isId(id) ? id : null
   const problem = problemOf(value, task, taskId)
   if (problem !== null || taskId === null) work.bad.push({ taskId, attempt, problem: problem ?? '' })
   else work.items.push({ task: complete(task, taskId), attempt })

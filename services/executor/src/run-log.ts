@@ -109,6 +109,7 @@ export class RunLog implements Disposable {
   }
 
   freed({ entry, attempt }: Run): void {
+    if (this.#runs.size === 0) return
     const key = keyOf(entry.task.task_id, attempt)
     if (!this.#runs.delete(key)) return
     this.#doubtful.delete(key)

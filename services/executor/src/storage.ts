@@ -6,6 +6,7 @@ import { type DistributedTaskResult, HEADERS, PoolmeshError } from '@poolmesh/ty
 import type { Logger } from 'pino'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Held } from './held.ts'
+import { printResult } from './print-result.ts'
 
 const MAX_WRITE_BYTES = 512 * 1024
 const RETRY_MS = 500
@@ -34,26 +35,25 @@ export class Storage {
   /** See EnginePorts.append. */
   append(batch: Batch<Held>, results: DistributedTaskResult[]): number {
     const limit = Math.min(MAX_WRITE_BYTES, maxPayload(this.#nc))
-    const parts: string[] = []
+    let printed = ''
+    let count = 0
     let bytes = 2
     for (const result of results) {
-      const text = JSON.stringify(result)
-      const size =
-        text.length > limit / 4
-          ? Buffer.byteLength(text)
-          : text.length * 3 > limit
-            ? Buffer.byteLength(text)
-            : text.length
-      if (parts.length > 0 && bytes + size > limit) break
+      const text = printResult(result)
+      // At most; where that is not enough to know, it is counted.
+      let size = text.length * 3
+      if (bytes + size > limit) size = Buffer.byteLength(text)
+      if (count > 0 && bytes + size > limit) break
       if (size > maxPayload(this.#nc)) {
         void this.#claim(batch, result)
         return 1
       }
-      parts.push(text)
+      printed += count === 0 ? text : `,${text}`
+      count++
       bytes += size + 1
     }
-    this.#write(batch, batch.handle.alone ? (parts[0] as string) : `[${parts.join(',')}]`)
-    return parts.length
+    this.#write(batch, batch.handle.alone ? printed : `[${printed}]`)
+    return count
   }
 
   async #claim(batch: Batch<Held>, result: DistributedTaskResult): Promise<void> {

@@ -15,6 +15,7 @@ import {
   PoolmeshError,
   type PriorityLane,
   parseJson,
+  parseLines,
   parseTask,
   type RoutingStrategy,
   STREAMS,
@@ -252,6 +253,7 @@ export class TakeUp implements Disposable {
         handle,
         lane,
         tasks: read.tasks,
+        texts: read.texts,
         failed: read.faults.map(({ taskId, error }) => refusedResult(taskId, error)),
         submittedAt,
         bytes: message.data.length + 512,
@@ -266,20 +268,26 @@ export class TakeUp implements Disposable {
 
   /** The tasks of a message; what is no task in a batch fails by itself and the others run. */
   #read(message: TaskMessage, id: string): Read | PoolmeshError {
+    const text = message.text()
     let body: unknown
+    let texts: string[] | null = null
     try {
-      body = parseJson(message.text(), `the message on ${message.subject}`)
+      // What the client package has packed; its tasks are passed on as they are.
+      const lines = parseLines(text)
+      texts = lines?.texts ?? null
+      body = lines?.values ?? parseJson(text, `the message on ${message.subject}`)
     } catch (error) {
       return error as PoolmeshError
     }
     const { defaultStrategy } = this.#options
     if (!Array.isArray(body)) {
       const task = readTask(body, id, defaultStrategy)
-      return task instanceof PoolmeshError ? task : { tasks: [task], faults: [], alone: true }
+      if (task instanceof PoolmeshError) return task
+      return { tasks: [task], texts: [asSubmitted(body, text, task)], faults: [], alone: true }
     }
     if (body.length === 0 || body.length > MAX_BATCH_TASKS)
       return invalid('', `must have 1 to ${MAX_BATCH_TASKS} tasks, has ${body.length}`)
-    const read: Read = { tasks: [], faults: [], alone: false }
+    const read: Read = { tasks: [], texts: [], faults: [], alone: false }
     for (const [i, input] of body.entries()) {
       // A batch of one may carry the task's own id: it is the message's then.
       const own = body.length === 1 && (input as { task_id?: unknown } | null)?.task_id === id
@@ -288,7 +296,10 @@ export class TakeUp implements Disposable {
       if (task instanceof PoolmeshError) read.faults.push({ taskId, error: task })
       else if (task.fan_out)
         read.faults.push({ taskId, error: invalid('fan_out', 'is not allowed in a batch: submit it alone') })
-      else read.tasks.push(task)
+      else {
+        read.tasks.push(task)
+        read.texts.push(texts ? asSubmitted(input, texts[i] as string, task) : null)
+      }
     }
     return read
   }
@@ -334,9 +345,17 @@ interface Taken {
 
 interface Read {
   tasks: DistributedTask[]
+  /** Of each task, see `Submission` of the core. */
+  texts: (string | null)[]
   faults: { taskId: string; error: PoolmeshError }[]
   alone: boolean
 }
+
+/** The text, where what it leaves out is filled in by everybody as it was here: only the strategy may differ. */
+const asSubmitted = (input: unknown, text: string, task: DistributedTask): string | null =>
+  task.routing_strategy === 'least_loaded' || (input as DistributedTask).routing_strategy !== undefined
+    ? text
+    : null
 
 const invalid = (path: string, message: string): PoolmeshError =>
   new PoolmeshError(

@@ -1,6 +1,6 @@
 // Packs tasks that are submitted at the same time: a lone task leaves at once; what comes while its lane waits for the
 // broker's answer is the next batch. So a batch costs nobody a delay, and grows with the load by itself.
-import { type Lane, MAX_BATCH_BYTES, MAX_BATCH_TASKS } from '@poolmesh/types'
+import { type Lane, LINE_BREAK, MAX_BATCH_BYTES, MAX_BATCH_TASKS } from '@poolmesh/types'
 import { type PreparedTask, withTaskId } from './prepared-task.ts'
 import { newSubmissionId, Submission, type TaskSink } from './submission.ts'
 
@@ -25,13 +25,13 @@ export class OpenBatch {
   }
 
   takes(task: PreparedTask): boolean {
-    return !this.isFull && this.#bytes + task.bytes + 1 <= MAX_BATCH_BYTES
+    return !this.isFull && this.#bytes + task.bytes + 2 <= MAX_BATCH_BYTES
   }
 
   /** @returns the task's index in the batch */
   add(task: PreparedTask, sink: TaskSink): number {
-    this.#text += this.#sinks.length === 0 ? `[${task.text}` : `,${task.text}`
-    this.#bytes += task.bytes + 1
+    this.#text += this.#sinks.length === 0 ? `[${task.text}` : `${LINE_BREAK}${task.text}`
+    this.#bytes += task.bytes + 2
     return this.#sinks.push(sink) - 1
   }
 

@@ -204,11 +204,11 @@ export class TaskEngine<Handle> {
     this.#bytes += batch.bytes
     const stored =
       submission.stored.length > 0 ? new Set(submission.stored.map((result) => result.task_id)) : null
-    for (const task of submission.tasks) {
+    for (const [i, task] of submission.tasks.entries()) {
       if (stored?.has(task.task_id)) continue
       // Submitted alone and in a batch: the first stands.
       if (this.#tasks.has(task.task_id)) continue
-      const entry = this.#entry(task, batch, waitingSince)
+      const entry = this.#entry(task, batch, waitingSince, submission.texts?.[i])
       batch.entries.push(entry)
       batch.open++
       this.#tasks.set(task.task_id, entry)
@@ -229,10 +229,16 @@ export class TaskEngine<Handle> {
     this.#ports.schedule()
   }
 
-  #entry(task: DistributedTask, batch: Batch<Handle> | Batch<never>, waitingSince: number): Entry {
+  #entry(
+    task: DistributedTask,
+    batch: Batch<Handle> | Batch<never>,
+    waitingSince: number,
+    text: string | null = null,
+  ): Entry {
     return {
       kind: 'entry',
       task,
+      text,
       batch,
       signature: this.waiting.signature(task.required_capabilities, task.pool ?? null),
       preferences: this.#preferences(task),

@@ -52,35 +52,42 @@ export function endedWith(
     metadata: metadataOf(entry, reason, answer.metadata ?? null),
   }
   // Unknown fields are passed on; `output_ref` is how large outputs travel.
-  for (const key of Object.keys(answer)) if (!KNOWN.has(key)) result[key] = answer[key]
+  for (const key in answer) if (!isKnown(key)) result[key] = answer[key]
   return result
 }
 
-const KNOWN = new Set([
-  'task_id',
-  'pool_name',
-  'status',
-  'output',
-  'error',
-  'duration',
-  'metadata',
-  'attempt',
-  '__proto__',
-])
+/** Names of parsed JSON are the same strings as these, so that comparing costs less than a set. */
+const isKnown = (key: string): boolean =>
+  key === 'task_id' ||
+  key === 'pool_name' ||
+  key === 'status' ||
+  key === 'output' ||
+  key === 'error' ||
+  key === 'duration' ||
+  key === 'metadata' ||
+  key === 'attempt' ||
+  key === '__proto__'
 
 function metadataOf(
   entry: Entry,
   reason: ErrorCode | undefined,
   fromPool: Record<string, unknown> | null,
 ): DistributedTaskResult['metadata'] {
-  const metadata: DistributedTaskResult['metadata'] = {
-    ...fromPool,
-    attempts: entry.attempts,
-    queued_ms: Math.round(entry.queuedMs),
-    submitted_at: isoTime(entry.batch.submittedAt),
-  }
-  if (entry.firstStartedAt > 0) metadata['started_at'] = isoTime(entry.firstStartedAt)
+  const attempts = entry.attempts
+  const queued_ms = Math.round(entry.queuedMs)
+  const submitted_at = isoTime(entry.batch.submittedAt)
+  const started_at = entry.firstStartedAt > 0 ? isoTime(entry.firstStartedAt) : null
+  // What nearly every task that completed has, and nothing else.
+  if (started_at !== null && !reason && entry.history.length === 0 && isEmpty(fromPool))
+    return { attempts, queued_ms, submitted_at, started_at }
+  const metadata: DistributedTaskResult['metadata'] = { ...fromPool, attempts, queued_ms, submitted_at }
+  if (started_at !== null) metadata['started_at'] = started_at
   if (reason) metadata['reason'] = reason
   if (entry.history.length > 0) metadata['history'] = entry.history
   return metadata
+}
+
+function isEmpty(object: Record<string, unknown> | null): boolean {
+  for (const _ in object) return false
+  return true
 }

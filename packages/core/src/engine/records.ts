@@ -12,6 +12,11 @@ export interface Submission<Handle> {
   handle: Handle
   lane: PriorityLane
   tasks: DistributedTask[]
+  /**
+   * Of each task its JSON as it was submitted, for pools that fill in what was left out; null where that would be filled in
+   * otherwise. Left out: of none.
+   */
+  texts?: readonly (string | null)[]
   /** Results of what was in the batch and is no task. */
   failed: DistributedTaskResult[]
   /** Milliseconds since the epoch, by the broker's clock. */
@@ -48,6 +53,8 @@ type EntryState = 'waiting' | 'delayed' | 'running' | 'settled'
 export interface Entry extends HeapItem, Timed {
   readonly kind: 'entry'
   readonly task: DistributedTask
+  /** See {@link Submission.texts}. */
+  readonly text: string | null
   // biome-ignore lint/suspicious/noExplicitAny: the handle is opaque here; TaskEngine's own methods keep its type
   readonly batch: Batch<any>
   /** Referred to while the task has no outcome. */

@@ -1,8 +1,8 @@
 import type { Pool } from './pool-state.ts'
 
 interface Bond {
-  readonly pool: Pool
-  readonly losses: number
+  pool: Pool
+  losses: number
 }
 
 /**
@@ -12,6 +12,8 @@ interface Bond {
 export class AffinityTable {
   readonly #bonds = new Map<string, Bond>()
   readonly #maxKeys: number
+  /** The key used last: tasks of one kind come together. */
+  #last: string | null = null
 
   constructor(maxKeys: number) {
     this.#maxKeys = maxKeys
@@ -30,6 +32,13 @@ export class AffinityTable {
   }
 
   completed(key: string, pool: Pool): void {
+    const known = key === this.#last ? this.#bonds.get(key) : undefined
+    if (known) {
+      known.pool = pool
+      known.losses = pool.losses
+      return
+    }
+    this.#last = key
     this.#bonds.delete(key)
     this.#bonds.set(key, { pool, losses: pool.losses })
     if (this.#bonds.size <= this.#maxKeys) return
