@@ -21,9 +21,25 @@ export {
   TaskDistributor,
   type TaskDistributorOptions,
 } from './distributor.ts'
+export {
+  type EndedTask,
+  type RecentResultsOptions,
+  type ResultFilter,
+  recentResults,
+  type TailResultsOptions,
+  tailResults,
+} from './ended-tasks.ts'
+export type { EventStream } from './event-stream.ts'
 export { DistributedTaskExecutor } from './executor.ts'
 export { PoolHealthMonitor } from './health-monitor.ts'
-export type { PoolChange, PoolEventKind, PoolEventOptions } from './pool-events.ts'
+export {
+  type PoolChange,
+  type PoolEventKind,
+  type PoolEventOptions,
+  type RecentPoolEventsOptions,
+  recentPoolEvents,
+} from './pool-events.ts'
+export type { BackPage } from './read-back.ts'
 export { type PoolFilter, type PoolPage, PoolRegistry, type PoolRegistryOptions } from './registry.ts'
 export type { RequestOptions } from './requests.ts'
 export type { SubmissionOptions } from './submission/submissions.ts'

@@ -4,6 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import { type PoolEvent, poolEventSchema, STREAMS, SUBJECTS } from '@poolmesh/types'
 import { onAbort } from './abort.ts'
 import { EventStream } from './event-stream.ts'
+import { type BackPage, readBack } from './read-back.ts'
 
 export type PoolEventKind = 'registered' | 'deregistered' | 'unhealthy' | 'recovered'
 /** An event, with the last part of its subject. */
@@ -31,6 +32,10 @@ const BY_KIND = {
 
 /** Events that a reader without a durable name may be behind; the oldest are dropped beyond. */
 const EVENTS_KEPT = 1_000
+
+const DEFAULT_LIMIT = 100
+/** Events that are looked at for those that are wanted; the cursor goes on behind. */
+const DEFAULT_SCAN = 100_000
 
 const kindOf = (subject: string): PoolEventKind => subject.slice('pool.'.length) as PoolEventKind
 
@@ -63,6 +68,40 @@ export function listenToPools(nc: NatsConnection, options: PoolEventOptions = {}
   )
   const abort = onAbort(options.signal, () => stream.end())
   return stream
+}
+
+export interface RecentPoolEventsOptions {
+  /** Events at most; default 100. */
+  limit?: number | undefined
+  /** Which ones; default all four. */
+  kinds?: readonly PoolEventKind[] | undefined
+  /** Of that pool only. */
+  pool?: string | undefined
+  /** What the page before gave. */
+  cursor?: string | null | undefined
+}
+
+/**
+ * One page of the events that are kept (7 days), newest first.
+ * @throws PoolmeshError INVALID_INPUT for a cursor that is none, UNAVAILABLE
+ */
+export async function recentPoolEvents(
+  nc: NatsConnection,
+  options: RecentPoolEventsOptions = {},
+): Promise<BackPage<PoolChange>> {
+  const { kinds, pool } = options
+  return await readBack<PoolChange>(nc, {
+    stream: STREAMS.poolEvents,
+    subject: 'pool.*',
+    limit: options.limit ?? DEFAULT_LIMIT,
+    cursor: options.cursor,
+    scan: DEFAULT_SCAN,
+    read: (message) => {
+      if (kinds !== undefined && !kinds.includes(kindOf(message.subject))) return [null]
+      const event = readEvent(message.subject, message.string())
+      return [event && (pool === undefined || event.pool === pool) ? event : null]
+    },
+  })
 }
 
 /** Reads from the stream of events with a consumer of that name. */
