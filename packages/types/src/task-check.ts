@@ -74,8 +74,8 @@ function isPlainlyValid(task: Fields): boolean {
 /** The hand-written twin of {@link completeTask} for an input that has no defaults yet. */
 function complete(input: Fields, taskId: string, strategy: RoutingStrategy): DistributedTask {
   const timeout = (input['timeout'] as number | undefined) ?? DEFAULT_TIMEOUT_S
-  return {
-    ...input,
+  // All fields at once: an object that grows is made several times over. What is not known follows.
+  const task: DistributedTask = {
     task_id: taskId,
     task_type: input['task_type'] as string,
     payload: input['payload'] as Fields,
@@ -88,6 +88,27 @@ function complete(input: Fields, taskId: string, strategy: RoutingStrategy): Dis
     max_attempts: (input['max_attempts'] as number | undefined) ?? 1,
     idempotent: (input['idempotent'] as boolean | undefined) ?? false,
   }
+  for (const key in input) if (!isFilledIn(key)) setOwn(task, key, input[key])
+  return task
+}
+
+/** Names of parsed JSON are the same strings as these, so that comparing costs less than a set. */
+const isFilledIn = (key: string): boolean =>
+  key === 'task_id' ||
+  key === 'task_type' ||
+  key === 'payload' ||
+  key === 'required_capabilities' ||
+  key === 'routing_strategy' ||
+  key === 'timeout' ||
+  key === 'priority' ||
+  key === 'metadata' ||
+  key === 'queue_timeout' ||
+  key === 'max_attempts' ||
+  key === 'idempotent'
+
+function setOwn(object: Fields, key: string, value: unknown): void {
+  if (key === '__proto__') keepProto({ ['__proto__']: value }, object)
+  else object[key] = value
 }
 
 /** The id that is to be used has been made from a subject, which may be anything. */
