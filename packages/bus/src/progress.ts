@@ -38,7 +38,7 @@ export class Progress<R extends object> implements Disposable {
 
   /** The run is over: its result says the rest. */
   forget(run: R): void {
-    this.#untold.delete(run)
+    if (this.#untold.size > 0) this.#untold.delete(run)
   }
 
   #tell(): void {

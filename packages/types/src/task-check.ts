@@ -72,18 +72,39 @@ function isPlainlyValid(task: Fields): boolean {
 }
 
 /** The hand-written twin of {@link completeTask} for an input that has no defaults yet. */
-function complete(input: Fields, taskId: string, strategy: RoutingStrategy): DistributedTask {
-  const timeout = (input['timeout'] as number | undefined) ?? DEFAULT_TIMEOUT_S
+const complete = (input: Fields, taskId: string, strategy: RoutingStrategy): DistributedTask =>
+  completeFields(input, taskId, {
+    timeout: (input['timeout'] as number | undefined) ?? DEFAULT_TIMEOUT_S,
+    required_capabilities: (input['required_capabilities'] as string[] | undefined) ?? [],
+    metadata: (input['metadata'] as Fields | undefined) ?? {},
+    routing_strategy: strategy,
+  })
+
+interface Given {
+  timeout: number
+  required_capabilities: string[]
+  metadata: Fields
+  /** Where the input has none. */
+  routing_strategy?: RoutingStrategy
+}
+
+/**
+ * The task with what is given, and of the rest what the input has, or the default. Nothing is checked.
+ * @param input `task_type` and `payload` at least
+ */
+export function completeFields(input: Fields, taskId: string, given: Given): DistributedTask {
+  const { timeout } = given
   // All fields at once: an object that grows is made several times over. What is not known follows.
   const task: DistributedTask = {
     task_id: taskId,
     task_type: input['task_type'] as string,
     payload: input['payload'] as Fields,
-    required_capabilities: (input['required_capabilities'] as string[] | undefined) ?? [],
-    routing_strategy: (input['routing_strategy'] as RoutingStrategy | undefined) ?? strategy,
+    required_capabilities: given.required_capabilities,
+    routing_strategy:
+      (input['routing_strategy'] as RoutingStrategy | undefined) ?? given.routing_strategy ?? 'least_loaded',
     timeout,
     priority: (input['priority'] as number | undefined) ?? DEFAULT_PRIORITY,
-    metadata: (input['metadata'] as Fields | undefined) ?? {},
+    metadata: given.metadata,
     queue_timeout: (input['queue_timeout'] as number | undefined) ?? timeout,
     max_attempts: (input['max_attempts'] as number | undefined) ?? 1,
     idempotent: (input['idempotent'] as boolean | undefined) ?? false,

@@ -66,6 +66,12 @@ export interface Answered {
 /** @param json the output, an object */
 export const completed = (of: Answered, json: string): string => answer(of, 'completed', json, null, '{}')
 
+/** The same for an executor, which knows the pool: without what is always so. */
+export const completedBriefly = (of: Answered, json: string): string =>
+  `{"task_id":"${of.taskId}","status":"completed","output":${json},"duration":${secondsOf(of)},"attempt":${of.attempt}}`
+
+const secondsOf = (of: Answered): string => Math.max(0, of.durationMs / 1000).toFixed(6)
+
 /** The output is in the object store. */
 export const completedByRef = (of: Answered, ref: PayloadRef): string =>
   answer(of, 'completed', 'null', null, '{}', `,"output_ref":${JSON.stringify(ref)}`)
@@ -92,6 +98,5 @@ function answer(
 ): string {
   // Ids and pool names have no character that JSON escapes.
   const id = of.taskId === null ? '' : `"task_id":"${of.taskId}",`
-  const seconds = Math.max(0, of.durationMs / 1000).toFixed(6)
-  return `{${id}"pool_name":"${of.pool}","status":"${status}","output":${output},"error":${error === null ? 'null' : JSON.stringify(error)},"duration":${seconds},"metadata":${metadata},"attempt":${of.attempt}${more}}`
+  return `{${id}"pool_name":"${of.pool}","status":"${status}","output":${output},"error":${error === null ? 'null' : JSON.stringify(error)},"duration":${secondsOf(of)},"metadata":${metadata},"attempt":${of.attempt}${more}}`
 }

@@ -1,5 +1,5 @@
 import type { PayloadRef } from '@poolmesh/bus'
-import { type Answered, completed, completedByRef, ended, refused } from './answer.ts'
+import { type Answered, completed, completedBriefly, completedByRef, ended, refused } from './answer.ts'
 import type { Answering, Reply } from './outbox.ts'
 import type { Run } from './run.ts'
 import type { BadItem } from './work.ts'
@@ -26,7 +26,9 @@ export class Answers {
 
   /** @param json the output, an object */
   completed(run: Run, json: string): void {
-    this.#answer(run, 'completed', completed(this.#of(run), json))
+    // Only executors send arrays.
+    const print = run.replies.every(({ many }) => many) ? completedBriefly : completed
+    this.#answer(run, 'completed', print(this.#of(run), json))
   }
 
   completedByRef(run: Run, ref: PayloadRef): void {

@@ -17,6 +17,8 @@ const MAX_REPLIES = 4
 export class Run extends TimedItem {
   task: DistributedTask
   readonly attempt: number
+  /** Among those that have a worker. */
+  place = -1
   /** Everyone who asked for this run; each gets the one answer. */
   readonly replies: Reply[]
   /** By `performance.now()`. */

@@ -52,7 +52,8 @@ export interface PoolStats extends Counts {
 export class Runner implements Disposable {
   readonly #options: RunnerOptions
   readonly #answers: Answers
-  readonly #running = new Set<Run>()
+  /** A run knows its place here, so that taking one out moves the last one there. */
+  readonly #running: Run[] = []
   readonly #queue = new Set<Run>()
   /** By task id; more than one where an earlier attempt has not ended yet. */
   readonly #runs = new Map<string, Run[]>()
@@ -69,7 +70,7 @@ export class Runner implements Disposable {
   }
 
   get stats(): PoolStats {
-    return { running: this.#running.size, queued: this.#queue.size, ...this.#answers.counts }
+    return { running: this.#running.length, queued: this.#queue.size, ...this.#answers.counts }
   }
 
   accept(work: Work, reply: Reply): void {
@@ -79,7 +80,7 @@ export class Runner implements Disposable {
       this.#options.log.warn({ task_id: bad.taskId, problem: bad.problem }, 'work that makes no sense')
       this.#answers.bad(bad, reply)
     }
-    if (this.#running.size > 0) this.#tick ??= setInterval(() => this.#onTick(), TICK_MS)
+    if (this.#running.length > 0) this.#tick ??= setInterval(() => this.#onTick(), TICK_MS)
   }
 
   /** What has not been answered, for whoever takes over from the executor that sent it. */
@@ -116,12 +117,12 @@ export class Runner implements Disposable {
   /** Tells what runs to stop. */
   abort(): void {
     const error = `the pool ${this.#options.pool} was stopped before the run ended`
-    for (const run of this.#running) this.#stop(run, { status: 'refused', error })
+    for (const run of [...this.#running]) this.#stop(run, { status: 'refused', error })
   }
 
   /** Resolves when no handler is at work. */
   idle(): Promise<void> {
-    if (this.#running.size === 0) return Promise.resolve()
+    if (this.#running.length === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idle.push(resolve))
   }
 
@@ -144,7 +145,7 @@ export class Runner implements Disposable {
     }
     const run = new Run(task, attempt, reply, now)
     const { maxWorkers, queueLimit } = this.#options
-    const full = this.#running.size >= maxWorkers && this.#queue.size >= queueLimit
+    const full = this.#running.length >= maxWorkers && this.#queue.size >= queueLimit
     // The same run has been answered, but its handler has not stopped: it must not run twice at a time.
     if (full || this.#stopping || same) {
       this.#answers.refused(run, this.#whyNot())
@@ -152,15 +153,18 @@ export class Runner implements Disposable {
     }
     if (known) known.push(run)
     else this.#runs.set(task.task_id, [run])
-    this.#queue.add(run)
     this.#wheel.set(run, run.dueAt)
-    this.#fill()
+    if (!this.#filling && this.#queue.size === 0 && this.#running.length < maxWorkers) this.#begin(run)
+    else {
+      this.#queue.add(run)
+      this.#fill()
+    }
   }
 
   #whyNot(): string {
     const { pool } = this.#options
     if (this.#stopping) return `the pool ${pool} is shutting down`
-    return `the pool ${pool} is busy: ${this.#running.size} tasks run and ${this.#queue.size} wait`
+    return `the pool ${pool} is busy: ${this.#running.length} tasks run and ${this.#queue.size} wait`
   }
 
   /** A loop, and not a start from every end: handlers that do not wait would fill the stack. */
@@ -169,17 +173,17 @@ export class Runner implements Disposable {
     this.#filling = true
     try {
       for (const run of this.#queue) {
-        if (this.#running.size >= this.#options.maxWorkers) break
+        if (this.#running.length >= this.#options.maxWorkers) break
         this.#queue.delete(run)
-        this.#running.add(run)
-        this.#start(run)
+        this.#begin(run)
       }
     } finally {
       this.#filling = false
     }
   }
 
-  #start(run: Run): void {
+  #begin(run: Run): void {
+    run.place = this.#running.push(run) - 1
     run.startedAt = performance.now()
     if (hasStoredPayload(run.task)) void this.#load(run)
     else this.#invoke(run)
@@ -271,10 +275,20 @@ export class Runner implements Disposable {
   /** The handler has ended: the worker is free (R1). */
   #over(run: Run): void {
     this.#answers.ended(run)
-    this.#running.delete(run)
+    this.#leave(run)
     this.#forget(run)
-    this.#fill()
-    if (this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    if (this.#queue.size > 0) this.#fill()
+    if (this.#running.length === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  #leave(run: Run): void {
+    if (run.place < 0) return
+    const last = this.#running.pop() as Run
+    if (last !== run) {
+      this.#running[run.place] = last
+      last.place = run.place
+    }
+    run.place = -1
   }
 
   #forget(run: Run): void {
@@ -286,7 +300,7 @@ export class Runner implements Disposable {
   }
 
   #onTick(): void {
-    if (this.#running.size === 0) {
+    if (this.#running.length === 0) {
       this[Symbol.dispose]()
       return
     }

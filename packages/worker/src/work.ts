@@ -2,7 +2,7 @@
 // Lenient, since executors have checked every task: only what a run cannot do without has to be there.
 import type { MsgHdrs } from '@nats-io/transport-node'
 import {
-  DEFAULT_PRIORITY,
+  completeFields,
   DEFAULT_TIMEOUT_S,
   type DistributedTask,
   HEADERS,
@@ -71,18 +71,14 @@ function problemOf(value: unknown, task: Record<string, unknown>, taskId: string
   return null
 }
 
-/** Fills in what a handler may rely on. The task is the message's own object: nobody else has it. */
+/** Fills in what a handler may rely on, and passes on what is not known. */
 function complete(task: Record<string, unknown>, taskId: string): DistributedTask {
-  task['task_id'] = taskId
-  if (!isTimeout(task['timeout'])) task['timeout'] = DEFAULT_TIMEOUT_S
-  if (!isJsonObject(task['metadata'])) task['metadata'] = {}
-  if (!Array.isArray(task['required_capabilities'])) task['required_capabilities'] = []
-  task['routing_strategy'] ??= 'least_loaded'
-  task['priority'] ??= DEFAULT_PRIORITY
-  task['queue_timeout'] ??= task['timeout']
-  task['max_attempts'] ??= 1
-  task['idempotent'] ??= false
-  return task as DistributedTask
+  const timeout = isTimeout(task['timeout']) ? task['timeout'] : DEFAULT_TIMEOUT_S
+  return completeFields(task, taskId, {
+    timeout,
+    required_capabilities: Array.isArray(task['required_capabilities']) ? task['required_capabilities'] : [],
+    metadata: isJsonObject(task['metadata']) ? task['metadata'] : {},
+  })
 }
 
 const isTimeout = (value: unknown): value is number => typeof value === 'number' && value > 0 && value <= 3600

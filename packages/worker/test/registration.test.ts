@@ -189,14 +189,16 @@ test('one process may run several pools', async () => {
   const door = gate()
   const names = ['one', 'two', 'three']
   const pools = await Promise.all(
-    names.map((name) => definePool({ name, handler: () => door.opened }).start({ nc: connection })),
+    names.map((name) =>
+      definePool({ name, handler: async () => (await door.opened, { name }) }).start({ nc: connection }),
+    ),
   )
   const executors = names.map((name) => new PlayedExecutor(nc, name))
   for (const executor of executors) executor.many([task('same')])
   await until(() => pools.every((pool) => pool.stats.running === 1))
   door.open()
   const answers = await Promise.all(executors.map((executor) => executor.answer('same')))
-  expect(answers.map((answer) => answer.pool_name)).toEqual(names)
+  expect(answers.map(({ output }) => output?.['name'])).toEqual(names)
   await Promise.all(pools.map((pool) => pool.stop()))
   registry.stop()
 })
