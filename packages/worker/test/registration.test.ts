@@ -190,7 +190,7 @@ test('one process may run several pools', async () => {
   const names = ['one', 'two', 'three']
   const pools = await Promise.all(
     names.map((name) =>
-      definePool({ name, handler: async () => (await door.opened, { name }) }).start({ nc: connection }),
+      definePool({ name, handler: () => door.opened.then(() => ({ name })) }).start({ nc: connection }),
     ),
   )
   const executors = names.map((name) => new PlayedExecutor(nc, name))
