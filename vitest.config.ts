@@ -9,7 +9,7 @@ export default defineConfig({
       'test/**/*.test.ts',
     ],
     // They have configurations of their own: they need a Docker engine, and the package registry.
-    exclude: [...configDefaults.exclude, 'test/containers/**', 'test/packages/**'],
+    exclude: [...configDefaults.exclude, 'test/containers/**', 'test/outside/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Two files at a time: each has a nats-server of its own.

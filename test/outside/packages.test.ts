@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { until } from '@poolmesh/testkit'
 import { startEmbedded } from '@poolmesh/up'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { codeOf, command, Project } from './project.ts'
+import { codeOf, command, Project, startProgram } from './project.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const DIST = join(ROOT, 'dist')
@@ -105,7 +105,7 @@ describe.each(NAMES)('the tarball of %s', (name) => {
 test('a pool and a client of the READMEs work together under the oldest Node', async () => {
   await project.write('pool.js', await codeOf(readme('worker'), 'js'))
   await project.write('client.js', await codeOf(readme('client'), 'js'))
-  await using pool = project.start(oldest, ['pool.js'], { NATS_URL: servers })
+  await using pool = startProgram(oldest, ['pool.js'], { cwd: project.folder, env: { NATS_URL: servers } })
   await until(() => pool.printed().includes('registered'), 'the pool to be registered')
   const client = await command(oldest, ['client.js'], { cwd: project.folder, env: { NATS_URL: servers } })
   expect(client).toEqual({ code: 0, stdout: 'shouters: completed, HELLO, POOLS\n', stderr: '' })

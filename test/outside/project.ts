@@ -40,6 +40,36 @@ const surroundings = (changes: Record<string, string> = {}): NodeJS.ProcessEnv =
 
 export interface RunningProgram extends AsyncDisposable {
   printed(): string
+  /** At once, where it still runs. */
+  kill(): void
+}
+
+/** A program that goes on until it is disposed, with a SIGTERM, and then ends with 0. */
+export function startProgram(
+  file: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): RunningProgram {
+  const child = spawn(file, args, {
+    cwd: options.cwd,
+    env: surroundings(options.env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let printed = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      printed += chunk.toString()
+    })
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  return {
+    printed: () => printed,
+    kill: () => void child.kill('SIGKILL'),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGTERM')
+      const code = await ended
+      if (code !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${code}: ${printed}`)
+    },
+  }
 }
 
 export class Project implements AsyncDisposable {
@@ -71,29 +101,6 @@ export class Project implements AsyncDisposable {
 
   async write(name: string, text: string): Promise<void> {
     await writeFile(join(this.folder, name), text)
-  }
-
-  /** A program that goes on until it is disposed, and then ends with 0. */
-  start(node: string, args: readonly string[], env: Record<string, string>): RunningProgram {
-    const child = spawn(node, args, {
-      cwd: this.folder,
-      env: surroundings(env),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    let printed = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => {
-        printed += chunk.toString()
-      })
-    const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
-    return {
-      printed: () => printed,
-      async [Symbol.asyncDispose]() {
-        child.kill('SIGTERM')
-        const code = await ended
-        if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${printed}`)
-      },
-    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
