@@ -19,6 +19,7 @@ import {
 import type { PoolState, PoolTable, Preferences } from '../routing/index.ts'
 import { Adoption, isAnswered, type Known, type KnownRun, type Past } from './adoption.ts'
 import { Counters } from './counters.ts'
+import { HeldTasks } from './held-tasks.ts'
 import { LaneScheduler, laneIndex } from './lanes.ts'
 import { type Answer, type Ending, endedWith, endedWithout } from './outcome.ts'
 import { Parking } from './parking.ts'
@@ -102,6 +103,7 @@ const ENDED_BATCH: Batch<never> = {
   submittedAt: 0,
   bytes: 0,
   entries: [],
+  seats: [],
   open: 0,
   ready: [],
   writing: [],
@@ -122,7 +124,7 @@ export class TaskEngine<Handle> {
   readonly #wheel: TimerWheel<Timed>
   readonly #batches = new Map<string, Batch<Handle>>()
   /** Every task without a stored result. */
-  readonly #tasks = new Map<string, Entry>()
+  readonly #tasks = new HeldTasks(this.#batches)
   /** By pool; a run knows its place, so that taking one out moves the last one there and hashes nothing. */
   readonly #runs = new Map<string, Run[]>()
   /** Runs that were given up and may still hold a slot, by `<task id>/<attempt>`. */
@@ -194,6 +196,7 @@ export class TaskEngine<Handle> {
       submittedAt: submission.submittedAt,
       bytes: submission.bytes,
       entries: [],
+      seats: [],
       open: 0,
       ready: [],
       writing: [],
@@ -207,11 +210,11 @@ export class TaskEngine<Handle> {
     for (const [i, task] of submission.tasks.entries()) {
       if (stored?.has(task.task_id)) continue
       // Submitted alone and in a batch: the first stands.
-      if (this.#tasks.has(task.task_id)) continue
+      if (this.#tasks.find(task.task_id)) continue
       const entry = this.#entry(task, batch, waitingSince, submission.texts?.[i])
       batch.entries.push(entry)
       batch.open++
-      this.#tasks.set(task.task_id, entry)
+      this.#tasks.add(entry)
       if (submission.handedOver) {
         if (this.#adopt(entry, this.adoption.take(task.task_id))) continue
         entry.runs += this.adoption.unseen
@@ -537,7 +540,7 @@ export class TaskEngine<Handle> {
    * @param attempt the run's number; null when the pool did not say it: the current run is meant
    */
   answer(pool: string, taskId: string, attempt: number | null, answer: Answer): void {
-    const entry = this.#tasks.get(taskId)
+    const entry = this.#tasks.find(taskId)
     const run = entry?.run ?? null
     if (entry && run && run.pool.name === pool && (attempt === null || attempt === run.attempt)) {
       this.#answered(entry, run, answer)
@@ -627,7 +630,7 @@ export class TaskEngine<Handle> {
 
   /** Nobody subscribed to the pool's work: the task was not begun. */
   gone(pool: string, taskId: string, attempt: number): void {
-    const run = this.#tasks.get(taskId)?.run
+    const run = this.#tasks.find(taskId)?.run
     if (!run || run.attempt !== attempt || run.pool.name !== pool) return
     this.#free(run)
     run.entry.run = null
@@ -642,7 +645,7 @@ export class TaskEngine<Handle> {
    * @param problem what happened, for the task's history
    */
   lost(pool: string, taskId: string, attempt: number, problem?: string): void {
-    const run = this.#tasks.get(taskId)?.run
+    const run = this.#tasks.find(taskId)?.run
     if (!run || run.attempt !== attempt || run.pool.name !== pool) return
     const { entry } = run
     this.#abandon(run, 'POOL_LOST')
@@ -860,8 +863,8 @@ export class TaskEngine<Handle> {
   /** Its result was stored and is not there any more: the broker's machine lost what it had not synced. */
   #doAgain(entry: Entry): void {
     const { task, batch } = entry
-    if (this.#tasks.has(task.task_id)) return
-    this.#tasks.set(task.task_id, entry)
+    if (this.#tasks.find(task.task_id)) return
+    this.#tasks.add(entry)
     entry.signature = this.waiting.signature(task.required_capabilities, task.pool ?? null)
     batch.open++
     entry.attempts = Math.max(0, entry.attempts - 1)
@@ -875,7 +878,9 @@ export class TaskEngine<Handle> {
   }
 
   #stored(taskId: string, status: TaskStatus): void {
-    this.#tasks.delete(taskId)
+    const entry = this.#tasks.find(taskId)
+    if (entry) this.#tasks.delete(entry)
+    if (this.#onStored.size === 0) return
     const listeners = this.#onStored.get(taskId)
     if (!listeners) return
     this.#onStored.delete(taskId)
@@ -894,8 +899,8 @@ export class TaskEngine<Handle> {
     for (const entry of batch.entries) {
       entry.run = null
       if (entry.state !== 'settled') this.#settle(entry)
-      if (this.#tasks.get(entry.task.task_id) === entry) this.#tasks.delete(entry.task.task_id)
     }
+    this.#tasks.forget(batch)
     this.#dirty.delete(batch)
     this.#batches.delete(batch.id)
     this.#bytes -= batch.bytes
@@ -904,7 +909,7 @@ export class TaskEngine<Handle> {
   // ---- questions -----------------------------------------------------------------------------------------------
 
   find(taskId: string): Entry | undefined {
-    return this.#tasks.get(taskId)
+    return this.#tasks.find(taskId)
   }
 
   /**
@@ -915,7 +920,7 @@ export class TaskEngine<Handle> {
     taskId: string,
     reason: string | undefined,
   ): Promise<{ cancelled: boolean; status: TaskStatus } | null> | null {
-    const entry = this.#tasks.get(taskId)
+    const entry = this.#tasks.find(taskId)
     if (!entry) return null
     const mine = entry.state !== 'settled'
     if (mine) {

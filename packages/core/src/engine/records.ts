@@ -37,6 +37,8 @@ export interface Batch<Handle> {
   readonly submittedAt: number
   readonly bytes: number
   entries: Entry[]
+  /** Entries without a stored result whose ids are `<batch>-<index>`, by that index. Belongs to {@link HeldTasks}. */
+  seats: (Entry | undefined)[]
   /** Entries without an outcome. */
   open: number
   /** Outcomes that are not handed to a write yet. */
