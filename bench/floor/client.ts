@@ -1,8 +1,9 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { connect, createInbox, headers, nuid } from '@nats-io/transport-node'
+import { offeredLoad } from '../compare/client.ts'
+import type { CompareCommands, OfferedLoad } from '../compare/commands.ts'
 import type { Started } from '../processes/roles.ts'
 import {
-  type ClientCommands,
   type LatencyJob,
   PAYLOAD_BYTES,
   payloadOf,
@@ -15,7 +16,7 @@ import { type FloorResult, listOf } from './topology.ts'
 /** Batches that are sent before others get their turn. */
 const BURST = 50
 
-export async function startFloorClient(url: string): Promise<Started<ClientCommands>> {
+export async function startFloorClient(url: string): Promise<Started<CompareCommands>> {
   const nc = await connect({ servers: url, name: 'floor client' })
   /** Tasks without a result. */
   const open = new Map<string, (() => void) | null>()
@@ -84,20 +85,47 @@ export async function startFloorClient(url: string): Promise<Started<ClientComma
     return { seconds, results, distinct: job.tasks - open.size, completed: results }
   }
 
+  const one = async (): Promise<number> => {
+    const id = nuid.next()
+    const begun = performance.now()
+    await new Promise<void>((resolve) => {
+      open.set(id, resolve)
+      submit(id, taskOf(id))
+    })
+    return performance.now() - begun
+  }
+
+  /** Into a stream that nobody reads. */
+  async function submitOnly({ tasks: count }: { tasks: number }): Promise<number> {
+    let acknowledged = 0
+    let done = (): void => {}
+    const all = new Promise<void>((resolve) => {
+      done = resolve
+    })
+    const inbox = createInbox()
+    const batches = Math.ceil(count / 100)
+    nc.subscribe(inbox, { callback: () => void (++acknowledged === batches && done()) })
+    await nc.flush()
+    const begun = performance.now()
+    for (let i = 0; i < batches; i++) {
+      const id = nuid.next()
+      const tasks = Array.from({ length: 100 }, (_, n) => taskOf(`${id}-${n}`))
+      nc.publish(`task.unread.${id}`, JSON.stringify(tasks), { reply: inbox, headers: h })
+      if (i % BURST === 0) await turn()
+    }
+    await all
+    return (performance.now() - begun) / 1000
+  }
+
   async function latency({ probes, pauseMs }: LatencyJob): Promise<number[]> {
     const took: number[] = []
     for (let i = 0; i < probes; i++) {
-      const id = nuid.next()
-      const begun = performance.now()
-      await new Promise<void>((resolve) => {
-        open.set(id, resolve)
-        submit(id, taskOf(id))
-      })
-      took.push(performance.now() - begun)
+      took.push(await one())
       await sleep(pauseMs)
     }
     return took
   }
 
-  return { commands: { throughput, latency }, stop: () => nc.close() }
+  const offered = (load: OfferedLoad): Promise<number[]> => offeredLoad(load, one)
+  return { commands: { throughput, latency, submitOnly, offered }, stop: () => nc.close() }
 }

@@ -16,6 +16,7 @@ export async function makeFloorStreams(url: string): Promise<void> {
     retention: RetentionPolicy.Workqueue,
     allow_direct: true,
   })
+  await jsm.streams.add({ name: 'UNREAD', subjects: ['task.unread.*'], retention: RetentionPolicy.Workqueue })
   await jsm.streams.add({
     name: 'RESULTS',
     subjects: ['task.completed.*'],

@@ -8,6 +8,12 @@ const ROLES = {
   'plain pools': async () => (await import('../plain/pools.ts')).startPlainPools,
   'health servers': async () => (await import('../http/health-servers.ts')).startHealthServers,
   'served pools': async () => (await import('../http/served-pools.ts')).startServedPools,
+  'bullmq worker': async () => (await import('../peers/bullmq.ts')).startBullMqWorker,
+  'bullmq client': async () => (await import('../peers/bullmq.ts')).startBullMqClient,
+  'pg-boss worker': async () => (await import('../peers/pg-boss.ts')).startPgBossWorker,
+  'pg-boss client': async () => (await import('../peers/pg-boss.ts')).startPgBossClient,
+  'graphile-worker worker': async () => (await import('../peers/graphile-worker.ts')).startGraphileWorker,
+  'graphile-worker client': async () => (await import('../peers/graphile-worker.ts')).startGraphileClient,
   'plain client': async () => (await import('../plain/client.ts')).startPlainClient,
 } as const
 

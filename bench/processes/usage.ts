@@ -1,5 +1,5 @@
 // What a process has used, read from Linux's /proc; elsewhere nothing is known of it.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** Clock ticks in a second in /proc: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
@@ -10,16 +10,48 @@ interface Usage {
   rssMiB: number
 }
 
-/** Null where the process is gone, or the system has no /proc. */
-function usageOf(pid: number): Usage | null {
+/** Null where the process is gone, or the system has no /proc. With its children, also those that have ended. */
+function usageOf(pid: number, shared = false): Usage | null {
+  const own = readStat(pid)
+  if (!own) return null
+  const children = childrenOf(pid)
+  const usage = { cpuSeconds: own.cpuSeconds, rssMiB: memoryOf(pid, shared || children.length > 0) }
+  for (const child of children) {
+    const its = usageOf(child, true)
+    usage.cpuSeconds += its?.cpuSeconds ?? 0
+    usage.rssMiB += its?.rssMiB ?? 0
+  }
+  return usage
+}
+
+function readStat(pid: number): { cpuSeconds: number } | null {
   try {
-    // The name of the program, in brackets, may have spaces.
+    // The name of the program, in brackets, may have spaces. Of user, system, and both of the children that have ended.
     const [, fields = ''] = /\) (.*)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
-    const [user, system] = fields.split(' ').slice(11, 13).map(Number)
-    const rss = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-    return { cpuSeconds: ((user ?? 0) + (system ?? 0)) / TICKS_PER_SECOND, rssMiB: Number(rss ?? 0) / 1024 }
+    const ticks = fields.split(' ').slice(11, 15).map(Number)
+    return { cpuSeconds: ticks.reduce((sum, n) => sum + n, 0) / TICKS_PER_SECOND }
   } catch {
     return null
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`)
+    const lists = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8'))
+    return lists.flatMap((list) => list.trim().split(' ').filter(Boolean).map(Number))
+  } catch {
+    return []
+  }
+}
+
+/** Of processes that share memory each its part of it, so that the sum is right. */
+function memoryOf(pid: number, shares: boolean): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/${shares ? 'smaps_rollup' : 'status'}`, 'utf8')
+    return Number(/^(?:VmRSS|Pss):\s+(\d+) kB/m.exec(text)?.[1] ?? 0) / 1024
+  } catch {
+    return 0
   }
 }
 

@@ -61,20 +61,29 @@ async function poolmeshOf(system: System, plan: Plan, parts: AsyncDisposableStac
     await Child.start('product client', system.url, { capability: CAPABILITY }, plan.execArgvOf('client')),
   )
   const processes = { ...system.processes, pools: pools.pid, client: client.pid }
-  return { name: 'poolmesh', processes, client: commandsOf(client) }
+  return {
+    name: 'poolmesh',
+    processes,
+    client: {
+      throughput: (job: ThroughputJob) => client.call('throughput', job),
+      latency: (job: LatencyJob) => client.call('latency', job),
+    },
+  }
 }
 
 async function floorOf(system: System, parts: AsyncDisposableStack): Promise<Contender> {
   const pools = parts.use(await Child.start('floor pools', system.url, { pools: POOLS }))
   const client = parts.use(await Child.start('floor client', system.url, {}))
   const processes = { ...system.processes, pools: pools.pid, client: client.pid }
-  return { name: 'floor', processes, client: commandsOf(client) }
+  return {
+    name: 'floor',
+    processes,
+    client: {
+      throughput: (job: ThroughputJob) => client.call('throughput', job),
+      latency: (job: LatencyJob) => client.call('latency', job),
+    },
+  }
 }
-
-const commandsOf = (client: Child<'product client'> | Child<'floor client'>): ClientCommands => ({
-  throughput: (job) => client.call('throughput', job),
-  latency: (job) => client.call('latency', job),
-})
 
 async function inTurn<Outcome>(
   contenders: readonly Contender[],

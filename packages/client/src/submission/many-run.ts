@@ -112,6 +112,7 @@ export class ManyRun {
 
   hasStored(): void {
     this.#progress.stored++
+    this.#report(this.#sourceEnded && this.#progress.stored === this.#progress.submitted)
   }
 
   release(bytes: number): void {

@@ -16,7 +16,7 @@ export interface SubmitProgress {
 export interface SubmitManyOptions {
   /** Aborted: no more are taken, those without a result are cancelled, and the iteration throws. */
   signal?: AbortSignal | undefined
-  /** Called at most every 100 ms while results come, and once at the end. */
+  /** Called at most every 100 ms while tasks are stored and results come, and once all are stored, and at the end. */
   onProgress?: ((progress: SubmitProgress) => void) | undefined
   /** Tasks in hand at most: without a result, or with one that the reader has not taken. Default 10,000. */
   window?: number | undefined
