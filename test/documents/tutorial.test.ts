@@ -33,7 +33,10 @@ function shell(script: string) {
     NATS_URL: system.url,
     PATH: `${join(ROOT, 'node_modules', '.bin')}${delimiter}${process.env['PATH']}`,
   }
-  const child = spawn('bash', ['-euo', 'pipefail', '-c', `npx() { "$@"; }\n${script}`], { cwd: folder, env })
+  const child = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', `npx() { "$@"; }\n${script}`], {
+    cwd: folder,
+    env,
+  })
   let [printed, errors] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => {
     printed += chunk.toString()
