@@ -179,7 +179,7 @@ poolmesh.executor.submit({ payload: {} })
   const tsc = join(ROOT, 'node_modules', '.bin', 'tsc')
   const checked = await command(
     tsc,
-    [...options, '--types', 'node', '--typeRoots', typeRoots, '--skipLibCheck', 'program.ts'],
+    [...options, '--types', 'node', '--typeRoots', typeRoots, 'program.ts'],
     {
       cwd: project.folder,
     },

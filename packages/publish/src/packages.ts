@@ -29,7 +29,7 @@ export const PUBLISHED: readonly PublishedPackage[] = [
     entries: index,
     declarations: true,
     loadedByName: ['yaml'],
-    // The services of an embedded system: 20 MB that whoever has a running poolmesh does not need.
+    // The services of an embedded system: 120 MB that whoever has a running poolmesh does not need.
     optionalPeers: ['@poolmesh/up'],
   },
   {
