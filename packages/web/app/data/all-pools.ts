@@ -87,7 +87,7 @@ export function useAllPools(filter: PoolFilter) {
 
 const choicesOf = (values: string[]): string[] => [...new Set(values)].sort().slice(0, MOST_CHOICES)
 
-export function passes(pool: Pool, { q, kind, region, capability, health }: PoolFilter): boolean {
+function passes(pool: Pool, { q, kind, region, capability, health }: PoolFilter): boolean {
   return (
     (q === '' || pool.name.toLowerCase().includes(q.trim().toLowerCase())) &&
     (kind === '' || pool.pool_type === kind) &&

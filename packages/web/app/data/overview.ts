@@ -10,11 +10,11 @@ import type { Moment, Overview, Readiness } from './types.ts'
 const MOMENTS = 180
 const LOOK_MS = 5_000
 
-export const overview = store<Overview | null>(null)
-export const readiness = store<Readiness | null>(null)
+const overview = store<Overview | null>(null)
+const readiness = store<Readiness | null>(null)
 
 /** Events have the last moment only; it replaces the one of the same time, or comes behind the others. */
-export function withMoment(history: Moment[], last: Moment | undefined): Moment[] {
+function withMoment(history: Moment[], last: Moment | undefined): Moment[] {
   if (!last || history.at(-1)?.t === last.t) return history
   return [...history, last].slice(-MOMENTS)
 }

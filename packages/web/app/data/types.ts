@@ -47,7 +47,7 @@ export interface TaskSummary {
   submitted_at: string | null
   finished_at: string | null
 }
-export interface TaskResult {
+interface TaskResult {
   task_id: string
   pool_name: string | null
   status: Status
@@ -122,7 +122,7 @@ export interface Overview {
   alerts: Alert[]
   history: Moment[]
 }
-export interface Quantiles {
+interface Quantiles {
   p50: number | null
   p95: number | null
   p99: number | null

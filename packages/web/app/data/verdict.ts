@@ -1,7 +1,7 @@
 // What is wrong, worst first, in sentences: what an operator must see before any number.
 import type { Overview, Readiness } from './types.ts'
 
-export interface Finding {
+interface Finding {
   level: 'bad' | 'warn'
   text: string
   /** Where to look; null: nowhere on the page. */

@@ -47,7 +47,7 @@ function VerdictBox({ verdict: { level, title, findings }, pools }: { verdict: V
         <p class="muted">
           {pools === 0
             ? 'Start a pool, and tasks go there.'
-            : `${pools === 1 ? 'The one pool takes' : `All ${count(pools)} pools take`} tasks, and every service answers.`}
+            : `${pools === 1 ? 'The one pool takes' : `${count(pools)} pools take`} tasks, and every service answers.`}
         </p>
       )}
       {findings.length > 0 && (
@@ -130,6 +130,7 @@ function Charts({ overview: { history, rates, latency_ms: latency } }: { overvie
         <Chart
           times={times}
           height={190}
+          span={900}
           format={rate}
           summary={`Tasks a second over the last 15 minutes; now ${rate(rates.completed)} completed, ${rate(rates.failed)} failed.`}
           lines={[
@@ -142,6 +143,7 @@ function Charts({ overview: { history, rates, latency_ms: latency } }: { overvie
         <Chart
           times={times}
           height={190}
+          span={900}
           format={milliseconds}
           summary={`Run time over the last 15 minutes; now median ${milliseconds(latency.p50)}, 99th percentile ${milliseconds(latency.p99)}.`}
           lines={[
@@ -176,17 +178,17 @@ function HealthCounts({
   overview: Overview
   parts: Record<string, 'up' | 'down'>
 }) {
+  const number = (health: 'healthy' | 'degraded' | 'unavailable'): number =>
+    health === 'unavailable' ? pools.unhealthy : pools[health]
   return (
     <ul class="bars counts">
       {(['healthy', 'degraded', 'unavailable'] as const).map((health) => (
         <li key={health}>
           <Link to={`/pools?health=${health}`}>
-            <Mark state={health} />
+            <Mark state={health} quiet={number(health) === 0} />
           </Link>
           <span />
-          <span class="number right">
-            {count(health === 'unavailable' ? pools.unhealthy : pools[health])}
-          </span>
+          <span class="number right">{count(number(health))}</span>
         </li>
       ))}
       {Object.entries(parts).map(([name, state]) => (

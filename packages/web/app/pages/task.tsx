@@ -63,15 +63,17 @@ export function TaskPage({ id }: { id: string }) {
               )}
             </Loaded>
           </Panel>
-          <Panel
-            title="Why this pool"
-            class="half"
-            aside={isOver(state.status) ? 'as the pools are now' : 'now'}
-          >
-            <Loaded query={why}>
-              {(data) => <Why explanation={data} ranOn={state.result?.pool_name ?? state.pool_name} />}
-            </Loaded>
-          </Panel>
+          {!isFanOut && (
+            <Panel
+              title="Why this pool"
+              class="half"
+              aside={isOver(state.status) ? 'as the pools are now' : 'now'}
+            >
+              <Loaded query={why}>
+                {(data) => <Why explanation={data} ranOn={state.result?.pool_name ?? state.pool_name} />}
+              </Loaded>
+            </Panel>
+          )}
           {state.result && (
             <Panel title="Output" class="half">
               {state.result.output === null ? (

@@ -86,11 +86,7 @@ export function TasksPage() {
 }
 
 /** The first list before the second; of two with the same id, the first one's. */
-export function merged(
-  first: readonly TaskSummary[],
-  then: readonly TaskSummary[],
-  most = MOST,
-): TaskSummary[] {
+function merged(first: readonly TaskSummary[], then: readonly TaskSummary[], most = MOST): TaskSummary[] {
   const seen = new Set(first.map(({ task_id }) => task_id))
   return [...first, ...then.filter(({ task_id }) => !seen.has(task_id))].slice(0, most)
 }

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 
-export interface Line {
+interface Line {
   label: string
   ink: 'accent' | 'bad' | 'warn' | 'muted'
   /** Dashes tell lines apart where colours do not. */
@@ -17,6 +17,8 @@ export interface ChartProps {
   times: number[]
   lines: Line[]
   height: number
+  /** Seconds that are shown; default: what there is. */
+  span?: number
   summary: string
   format(value: number): string
 }
@@ -24,7 +26,7 @@ export interface ChartProps {
 const inkOf = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
 
-function optionsFor(width: number, { lines, height, format }: ChartProps): uPlot.Options {
+function optionsFor(width: number, { lines, height, format, span }: ChartProps): uPlot.Options {
   const axis = { stroke: inkOf('muted'), font: '11px system-ui, sans-serif', ticks: { show: false } }
   const grid = { stroke: inkOf('line'), width: 1 }
   return {
@@ -33,7 +35,11 @@ function optionsFor(width: number, { lines, height, format }: ChartProps): uPlot
     legend: { show: false },
     cursor: { show: false },
     padding: [8, 6, 0, 0],
-    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.15, 1)] } },
+    // The window is the whole time, so that a system that was started just now does not look like a long one.
+    scales: {
+      x: { range: (_, min, max) => [span === undefined ? min : max - span, max] },
+      y: { range: (_, __, max) => [0, Math.max(max * 1.15, 1)] },
+    },
     axes: [
       {
         ...axis,

@@ -49,17 +49,19 @@ export function StateGlyph({ state }: { state: Health | Status | string }) {
   return <Glyph shape={shape} tone={tone} />
 }
 
-export function Mark({
-  state,
-  label,
-}: {
+interface MarkProps {
   state: Health | Status | 'unhealthy' | 'recovered' | 'up' | 'down'
   label?: string
-}) {
+  /** Without its colour: there is none in this state. */
+  quiet?: boolean
+}
+
+export function Mark({ state, label, quiet = false }: MarkProps) {
   const [shape, tone, word] = stateOf(state)
+  const shown = quiet ? 'quiet' : tone
   return (
-    <span class={`mark ${tone}`}>
-      <Glyph shape={shape} tone={tone} />
+    <span class={`mark ${shown}`}>
+      <Glyph shape={shape} tone={shown} />
       {label ?? word}
     </span>
   )

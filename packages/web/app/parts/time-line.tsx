@@ -11,7 +11,7 @@ interface Span {
 }
 
 /** Waiting, earlier tries, the last run, and what is left: storing and telling. All that is known adds up to the total. */
-export function spansOf({
+function spansOf({
   queued_ms,
   run_ms,
   total_ms,
@@ -77,7 +77,7 @@ export function AttemptLine({ line }: { line: TimeLine }) {
       {line.attempts.length === 0 && line.finished_at !== null && (
         <li>
           <StateGlyph state={line.status} />
-          {wordOf(line.status)} without having run
+          {wordOf(line.status)}, with no run of its own
         </li>
       )}
     </ol>

@@ -22,7 +22,7 @@ const SCORES: Record<string, [string, boolean]> = {
 }
 
 /** How many pools each verdict has. Reasons are counted for all pools, candidates are the best fifty only. */
-export function countsByVerdict({
+function countsByVerdict({
   candidates,
   counts,
 }: Pick<Explanation, 'candidates' | 'counts'>): Map<Verdict, number> {
