@@ -84,6 +84,10 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
     good: ['127.0.0.1', '0.0.0.0', '::', '::1'].map((address) => [address, address]),
     bad: ['', 'localhost', '127.0.0.1:8080', '300.0.0.1', '*', 'http://127.0.0.1'],
   },
+  POOLMESH_HTTP_TOKEN: {
+    good: [['0123456789abcdef', '0123456789abcdef']],
+    bad: ['', 'short', '0123456789 abcdef', '0123456789abcdé'],
+  },
   POOLMESH_DATA_DIR: { good: [['/somewhere/else', '/somewhere/else']], bad: [''] },
   POOLMESH_LOG_LEVEL: {
     good: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => [level, level]),
