@@ -303,7 +303,11 @@ test('the example file shows every key with its default', () => {
   const { sources: __, ...defaults } = loadSettings({}, NO_FILE)
   expect(values).toEqual(defaults)
   const unset = Object.entries(settings.sources).filter(([, source]) => source === 'default')
-  expect(unset.map(([name]) => name)).toEqual(['POOLMESH_NATS_TOKEN', 'POOLMESH_KUBECONFIG'])
+  expect(unset.map(([name]) => name)).toEqual([
+    'POOLMESH_HTTP_TOKEN',
+    'POOLMESH_NATS_TOKEN',
+    'POOLMESH_KUBECONFIG',
+  ])
 })
 
 test('docs/settings.md is what `npm run generate` writes', () => {

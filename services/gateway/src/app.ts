@@ -3,12 +3,12 @@ import { toPoolmeshError } from '@poolmesh/bus'
 import { PoolmeshError } from '@poolmesh/types'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Gateway } from './context.ts'
-import { homePage } from './home.ts'
 import { Bodies } from './http/bodies.ts'
 import { openGuard } from './http/guard.ts'
 import { API_HEADERS } from './http/headers.ts'
 import { HttpFault, headersOf, PROBLEM_TYPE, problemOf } from './http/problem.ts'
 import { methodsAt, serveRoutes } from './http/serve-routes.ts'
+import type { Plug } from './plugs.ts'
 import type { Readiness } from './readiness.ts'
 import { routesOf } from './routes.ts'
 
@@ -19,7 +19,12 @@ const HEADERS_MS = 10_000
 /** An idle connection is kept for so long. */
 const KEEP_ALIVE_MS = 65_000
 
-export async function buildApp(gateway: Gateway, probe: () => Promise<Readiness>): Promise<FastifyInstance> {
+/** @param plugs asked in their order for what no route serves */
+export async function buildApp(
+  gateway: Gateway,
+  probe: () => Promise<Readiness>,
+  plugs: readonly Plug[],
+): Promise<FastifyInstance> {
   const { settings, log } = gateway
   const guard = openGuard(settings.poolmesh.http_host, settings.poolmesh.http_token)
   const app = Fastify({
@@ -44,17 +49,14 @@ export async function buildApp(gateway: Gateway, probe: () => Promise<Readiness>
   )
   const routes = routesOf(gateway, probe)
   serveRoutes(app, routes, new Bodies())
-  app.get('/', async (_request, reply) =>
-    reply
-      .type('text/html; charset=utf-8')
-      .header(
-        'content-security-policy',
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-      )
-      .send(homePage(await probe())),
-  )
-  app.setNotFoundHandler((request, reply) => {
+  for (const plug of plugs) await plug.mount?.(app, gateway)
+  app.setNotFoundHandler(async (request, reply) => {
     const path = pathOf(request)
+    if (request.method === 'GET' || request.method === 'HEAD')
+      for (const plug of plugs) {
+        const page = await plug.page?.(path, String(request.headers['accept-encoding'] ?? ''))
+        if (page) return reply.code(page.status).headers(page.headers).send(page.body)
+      }
     const methods = methodsAt(routes, path)
     return sendProblem(
       reply,

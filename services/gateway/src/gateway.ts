@@ -4,6 +4,7 @@ import { requirePort, type StartService, serve } from '@poolmesh/bus'
 import { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
 import { buildApp } from './app.ts'
 import type { Gateway } from './context.ts'
+import { home } from './home.ts'
 import { Live } from './live/live.ts'
 import { readinessProbe } from './readiness.ts'
 
@@ -28,7 +29,8 @@ export const startGateway: StartService = async (context) => {
     monitor: parts.use(new PoolHealthMonitor(nc)),
     live,
   }
-  const app = await buildApp(gateway, readinessProbe(nc))
+  const probe = readinessProbe(nc)
+  const app = await buildApp(gateway, probe, [home(probe)])
   // Streams of events and requests that wait are ended first: nobody waits for them.
   parts.defer(() => app.close())
   parts.defer(() => live.hub[Symbol.dispose]())

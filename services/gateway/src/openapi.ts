@@ -9,7 +9,7 @@ import { problemSchema } from './routes/shapes.ts'
 
 type Json = Record<string, unknown>
 
-export function openApi(routes: readonly Route[]): Json {
+function openApi(routes: readonly Route[]): Json {
   const paths: Record<string, Json> = {}
   for (const one of routes) {
     paths[one.path] ??= {}

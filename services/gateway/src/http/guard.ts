@@ -14,7 +14,7 @@ const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
 const isProtected = (path: string): boolean =>
   !OPEN_PATHS.has(path) && (path.startsWith('/api/') || path === '/metrics' || path.startsWith('/mcp'))
 
-export const isLoopback = (address: string): boolean =>
+const isLoopback = (address: string): boolean =>
   address === '::1' || (isIPv4(address) && address.startsWith('127.'))
 
 export interface Guard {

@@ -43,7 +43,7 @@ export function problemOf(error: PoolmeshError, instance: string): Problem {
   }
 }
 
-export const statusOf = (error: PoolmeshError): number =>
+const statusOf = (error: PoolmeshError): number =>
   error instanceof HttpFault ? error.status : ERRORS[error.code].status
 
 export function headersOf(error: PoolmeshError): Record<string, string> {

@@ -2,14 +2,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type * as z from 'zod'
 
-export interface Answer {
+interface Answer {
   description: string
   schema?: z.ZodType
   /** Default `application/json`. */
   type?: string
 }
 
-export interface Asked<Params, Query, Body> {
+interface Asked<Params, Query, Body> {
   params: Params
   query: Query
   body: Body

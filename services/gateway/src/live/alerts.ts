@@ -22,9 +22,9 @@ const KEPT = 200
 const FILTERS = [SUBJECTS.poolUnhealthy, SUBJECTS.poolRecovered]
 const AGAIN_MS = 1_000
 /** More than a listener is given at once when it comes back. */
-export const MAX_REPLAYED = 1_000
+const MAX_REPLAYED = 1_000
 
-export function alertOf(message: { subject: string; seq: number; data: Uint8Array }): Alert | null {
+function alertOf(message: { subject: string; seq: number; data: Uint8Array }): Alert | null {
   const kind =
     message.subject === SUBJECTS.poolUnhealthy
       ? 'unhealthy'

@@ -5,9 +5,9 @@
 //    last event that it had.
 import type { ServerResponse } from 'node:http'
 
-export const SOFT_BYTES = 64 * 1024
+const SOFT_BYTES = 64 * 1024
 const HARD_BYTES = 2 * 1024 ** 2
-export const STALL_MS = 30_000
+const STALL_MS = 30_000
 
 export interface ListenerCounters {
   left_out: number

@@ -13,7 +13,7 @@ import { TaskFeed } from './task-feed.ts'
 import { TaskWatch } from './task-watch.ts'
 
 /** Connections that are told events, in one process. */
-export const MAX_LISTENERS = 8_000
+const MAX_LISTENERS = 8_000
 /** The overview is sampled as if watched for so long after somebody read it. */
 const WATCHED_MS = 10_000
 

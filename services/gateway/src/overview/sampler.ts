@@ -7,7 +7,7 @@ import type { DistributedTaskExecutor } from '@poolmesh/client'
 import { type ExecutorStatsReply, type HistogramReply, LANES, STREAMS } from '@poolmesh/types'
 import { between, type Quantiles, quantilesOf } from './quantiles.ts'
 
-export interface Rates {
+interface Rates {
   submitted: number
   completed: number
   failed: number
@@ -106,10 +106,9 @@ export class Sampler implements Disposable {
       if (!this.#failing)
         this.#log.warn({ reason: (error as Error).message }, 'the executors cannot be asked what they do')
       this.#failing = true
-      // What is not known is no zero: the span begins anew.
+      // What is not known is no zero: the history has a gap, and the span begins anew.
       this.#samples = []
       this.#moment = null
-      this.#remember({ t: new Date().toISOString(), ...NO_RATES, p50: null, p99: null, pending: 0 })
     }
     this.#sampled()
   }
@@ -171,7 +170,7 @@ export interface SamplerOptions {
 }
 
 /** A second. An executor that was started anew counts from zero: what it did before is not taken for less than nothing. */
-export function ratesBetween(before: Sample, after: Sample): Rates {
+function ratesBetween(before: Sample, after: Sample): Rates {
   const seconds = (after.at - before.at) / 1_000
   if (seconds <= 0) return NO_RATES
   const of = (status: string): number =>

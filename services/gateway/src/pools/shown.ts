@@ -12,7 +12,7 @@ export function shownPool(pool: PoolView): PoolView {
 }
 
 /** A name and a password in a URL, and values in its query that are called secrets. */
-export function withoutSecrets(endpoint: string): string {
+function withoutSecrets(endpoint: string): string {
   if (!URL.canParse(endpoint)) return HIDDEN
   const url = new URL(endpoint)
   if (url.username === '' && url.password === '' && url.search === '') return endpoint

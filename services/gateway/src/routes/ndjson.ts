@@ -89,7 +89,7 @@ async function patient(
 }
 
 /** @throws PoolmeshError PAYLOAD_TOO_LARGE for a line without an end */
-export async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<string, void, void> {
+async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<string, void, void> {
   let parts: Buffer[] = []
   let bytes = 0
   for await (const chunk of source) {

@@ -19,7 +19,7 @@ export const limitSchema = z
   .optional()
   .transform((text) => Math.min(MAX_PAGE, text === undefined ? DEFAULT_PAGE : Number(text)))
   .describe(`Items at most; default ${DEFAULT_PAGE}, more than ${MAX_PAGE} counts as ${MAX_PAGE}.`)
-export const cursorSchema = z.string().max(256).optional().describe('`next` of the page before.')
+const cursorSchema = z.string().max(256).optional().describe('`next` of the page before.')
 export const flagSchema = z
   .enum(['true', 'false'])
   .optional()

@@ -14,7 +14,7 @@ import { HttpFault } from '../http/problem.ts'
 /** How long a task may take to be stored before the caller is told that it is not, or may not be. */
 const STORE_MS = 15_000
 /** Longest that a caller may wait for a result, in seconds. */
-export const MAX_WAIT_S = 300
+const MAX_WAIT_S = 300
 /** Between two looks for the result of a task that somebody else submitted. */
 const LOOK_MS = 250
 
@@ -109,7 +109,7 @@ async function withinStoreTime(stored: Promise<void>, store: AbortController): P
 }
 
 /** What is no id becomes one: the same key, the same id. Quotes are those of the header's grammar. */
-export function taskIdOf(key: string): string {
+function taskIdOf(key: string): string {
   const text = /^"(.*)"$/.exec(key.trim())?.[1] ?? key.trim()
   return isId(text) ? text : `key_${createHash('sha256').update(text).digest('base64url')}`
 }

@@ -8,7 +8,7 @@ const LARGEST_WINDOW = 512
 /** Of one window in memory. */
 const WINDOW_BYTES = 4 * 1024 ** 2
 /** What one question may read; the reader goes on with a cursor. */
-export const SCAN_MESSAGES = 5_000
+const SCAN_MESSAGES = 5_000
 const SCAN_BYTES = 32 * 1024 ** 2
 
 export interface NewestOptions {
