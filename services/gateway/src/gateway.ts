@@ -2,10 +2,11 @@
 import { jetstreamManager } from '@nats-io/jetstream'
 import { requirePort, type StartService, serve } from '@poolmesh/bus'
 import { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
+import { openPage } from '@poolmesh/web'
 import { buildApp } from './app.ts'
 import type { Gateway } from './context.ts'
-import { home } from './home.ts'
 import { Live } from './live/live.ts'
+import type { Plug } from './plugs.ts'
 import { readinessProbe } from './readiness.ts'
 
 /**
@@ -29,8 +30,10 @@ export const startGateway: StartService = async (context) => {
     monitor: parts.use(new PoolHealthMonitor(nc)),
     live,
   }
-  const probe = readinessProbe(nc)
-  const app = await buildApp(gateway, probe, [home(probe)])
+  // Built where it is not there yet, which nobody waits for: until then it says so.
+  const page = openPage(log)
+  const web: Plug = { page: (path, acceptEncoding) => page.answer(path, acceptEncoding) }
+  const app = await buildApp(gateway, readinessProbe(nc), [web])
   // Streams of events and requests that wait are ended first: nobody waits for them.
   parts.defer(() => app.close())
   parts.defer(() => live.hub[Symbol.dispose]())

@@ -39,7 +39,7 @@ export async function startServed(env: Record<string, string> = {}): Promise<Ser
       return {
         status: response.status,
         headers: response.headers,
-        body: /json$|json;/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text,
+        body: /\/(problem\+)?json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text,
       }
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
