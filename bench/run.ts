@@ -1,4 +1,4 @@
-// `npm run bench -- [main|decision|registry|durability|backlog|http|guide] [options]`
+// `npm run bench -- [main|decision|registry|durability|backlog|http|guide|gateway] [options]`
 const BENCHMARKS = {
   main: () => import('./main-job.ts'),
   decision: () => import('./decision.ts'),
@@ -7,6 +7,7 @@ const BENCHMARKS = {
   backlog: () => import('./backlog.ts'),
   guide: () => import('./guide.ts'),
   http: () => import('./http-pools.ts'),
+  gateway: () => import('./gateway.ts'),
 } as const
 
 const named = process.argv[2]
