@@ -2,7 +2,7 @@
 import { type IncomingMessage, request } from 'node:http'
 import { until } from '@poolmesh/testkit'
 
-export interface Heard {
+interface Heard {
   id: string
   event: string
   // biome-ignore lint/suspicious/noExplicitAny: what a test says of it is what it is held to
