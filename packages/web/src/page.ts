@@ -53,8 +53,8 @@ const TYPES: Record<string, string> = {
   '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml',
 }
-/** Of others: what is not there is said so, and not answered with the page. */
-const NOT_THE_PAGE = /^\/(api|mcp|metrics|healthz|readyz|assets)(\/|$)|\.[a-z0-9]{1,8}$/i
+/** Addresses of the page, as its own main.tsx has them: what is not there is said so, and not answered with the page. */
+const PLACES = /^\/(pools|tasks|fanouts|dead|alerts|submit)(\/[^/]*)?$/
 
 interface Log {
   warn(fields: object, message: string): void
@@ -79,10 +79,10 @@ export function openPage(log: Log, prepare = buildIfNeeded, folder = DIST): Page
     answer(path, acceptEncoding) {
       const asset = assets.get(path)
       if (asset) return encoded(asset, acceptEncoding)
-      if (NOT_THE_PAGE.test(path)) return null
+      if (path !== '/' && !PLACES.test(path)) return null
       const index = assets.get('/')
       if (index) return encoded(index, acceptEncoding)
-      return path === '/' ? { status: 200, headers: notice.headers, body: notice.body } : null
+      return { status: 200, headers: notice.headers, body: notice.body }
     },
   }
 }

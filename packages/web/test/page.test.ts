@@ -11,17 +11,17 @@ const quiet = { warn: () => undefined }
 const MAX_BYTES = 200 * 1024
 
 test('the page is built, small, and answers its addresses', async () => {
-  const page = openPage(quiet)
-  await page.settled
-  const index = page.answer('/', 'gzip, br')
+  const opened = openPage(quiet)
+  await opened.settled
+  const index = opened.answer('/', 'gzip, br')
   expect(index?.headers['content-encoding']).toBe('br')
   const html = brotliDecompressSync(index!.body).toString()
   const assets = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path!)
   expect(assets.length).toBeGreaterThanOrEqual(3)
-  const sizes = assets.map((path) => page.answer(path, 'br')!.body.length)
+  const sizes = assets.map((path) => opened.answer(path, 'br')!.body.length)
   expect(sizes.reduce((sum, size) => sum + size, index!.body.length)).toBeLessThan(MAX_BYTES)
-  expect(page.answer(assets[0]!, '')?.headers['content-encoding']).toBeUndefined()
-  expect(page.answer('/pools/some-pool', '')?.headers['content-type']).toContain('text/html')
+  expect(opened.answer(assets[0]!, '')?.headers['content-encoding']).toBeUndefined()
+  expect(opened.answer('/pools/some-pool', '')?.headers['content-type']).toContain('text/html')
   expect(html).not.toMatch(/<script(?![^>]*src=)|<style|style=/)
   for (const path of [
     '/api/v1/nothing',
@@ -30,19 +30,23 @@ test('the page is built, small, and answers its addresses', async () => {
     '/mcp',
     '/assets/none.js',
     '/favicon.ico',
+    '/etc/passwd',
+    '/pools/a/b',
     '/../package.json',
   ])
-    expect(page.answer(path, ''), path).toBeNull()
+    expect(opened.answer(path, ''), path).toBeNull()
 })
 
 test('a build that fails is told, escaped, and nothing is thrown', async () => {
-  const page = openPage(quiet, async () => ({ kind: 'failed', reason: '<img src=x onerror=alert(1)> broke' }))
-  expect(page.answer('/', '')?.body.toString()).toContain('being built')
-  await page.settled
-  const text = page.answer('/', '')!.body.toString()
+  const opened = openPage(quiet, async () => ({
+    kind: 'failed',
+    reason: '<img src=x onerror=alert(1)> broke',
+  }))
+  expect(opened.answer('/', '')?.body.toString()).toContain('being built')
+  await opened.settled
+  const text = opened.answer('/', '')!.body.toString()
   expect(text).toContain('&#60;img')
   expect(text).not.toContain('<img')
-  expect(page.answer('/pools', '')).toBeNull()
 })
 
 test('names of files that do not exist are not looked for on the disk', async () => {
@@ -51,9 +55,9 @@ test('names of files that do not exist are not looked for on the disk', async ()
   await mkdir(join(folder, 'assets'))
   await writeFile(join(folder, 'index.html'), '<!doctype html>')
   await writeFile(join(folder, 'assets', 'a.js'), '1')
-  const page = openPage(quiet, async () => ({ kind: 'ready' }), folder)
-  await page.settled
+  const opened = openPage(quiet, async () => ({ kind: 'ready' }), folder)
+  await opened.settled
   await writeFile(join(folder, 'assets', 'b.js'), '2')
-  expect(page.answer('/assets/a.js', '')?.body.toString()).toBe('1')
-  expect(page.answer('/assets/b.js', '')).toBeNull()
+  expect(opened.answer('/assets/a.js', '')?.body.toString()).toBe('1')
+  expect(opened.answer('/assets/b.js', '')).toBeNull()
 })

@@ -72,7 +72,7 @@ export async function runLive(): Promise<never> {
   })
   token.subscribe(wake)
   let pause = FIRST_PAUSE_MS
-  let broken = false
+  let heardTopics: string[] = []
   for (;;) {
     const abort = new AbortController()
     const topics = wanted()
@@ -81,15 +81,15 @@ export async function runLive(): Promise<never> {
       await listen(topics, abort, () => {
         pause = FIRST_PAUSE_MS
         connection.set('open')
-        if (broken && lastId === '') resetAll()
-        broken = false
+        // What a new topic told before this moment, nobody kept for us: those who read it just now read it once more.
+        resetNew(heardTopics)
+        heardTopics = topics.split(',')
       })
     } catch {
       // Told by the state of the connection.
     }
     // Another set of topics: no pause, no alarm.
     if (topics !== wanted()) continue
-    broken = true
     connection.set('away')
     await sleep(tokenNeeded.get() ? LONGEST_PAUSE_MS : pause * (0.75 + Math.random() / 2))
     pause = Math.min(LONGEST_PAUSE_MS, pause * 1.7)
@@ -148,6 +148,11 @@ function tell(topic: string, text: string): void {
   }
   if (topic === 'reset') resetAll()
   for (const listener of [...listeners]) if (listener.topics.includes(topic)) listener.heard(topic, data)
+}
+
+function resetNew(before: readonly string[]): void {
+  for (const listener of [...listeners])
+    if (listener.topics.some((topic) => !before.includes(topic))) listener.reset()
 }
 
 function resetAll(): void {

@@ -134,7 +134,7 @@ function Facts({ task, line }: { task: TaskState; line: TimeLine | null }) {
       </dl>
       {task.result?.error != null && (
         <div class="error-text">
-          <h3>Error</h3>
+          <h2>Error</h2>
           <Source value={task.result.error} label="Error" />
         </div>
       )}

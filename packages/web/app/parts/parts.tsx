@@ -120,7 +120,7 @@ export function Source({ value, label }: { value: unknown; label: string }) {
   const most = all ? MOST : SHOWN
   return (
     <>
-      <pre dir="auto" tabIndex={0} role="region" aria-label={label}>
+      <pre dir="auto" tabIndex={0} role="group" aria-label={label}>
         {visible(text.slice(0, most))}
         {text.length > most && '…'}
       </pre>
