@@ -92,13 +92,13 @@ function Numbers({
       <div>
         <dt>Run time, median</dt>
         <dd>
-          {milliseconds(latency.p50)} <small>p99 {milliseconds(latency.p99)}</small>
+          {milliseconds(latency.p50)} <small class="second">p99 {milliseconds(latency.p99)}</small>
         </dd>
       </div>
       <div>
         <dt>Wait, median</dt>
         <dd>
-          {milliseconds(queue?.p50)} <small>p99 {milliseconds(queue?.p99)}</small>
+          {milliseconds(queue?.p50)} <small class="second">p99 {milliseconds(queue?.p99)}</small>
         </dd>
       </div>
       {tasks && (

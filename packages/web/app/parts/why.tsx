@@ -71,7 +71,9 @@ export function Why({ explanation, ranOn }: { explanation: Explanation; ranOn: s
         )}
         {strategy !== null && `Strategy: ${words(brief(strategy, 40))}. `}
         {total === 0
-          ? 'There are no pools.'
+          ? strategy === null
+            ? 'Why is not kept once a task has ended: look while it waits or runs, or ask the form where one like it would go.'
+            : 'There are no pools.'
           : `Of ${count(total)} ${total === 1 ? 'pool' : 'pools'}: ${sentence}.`}
       </p>
       {total > 0 && (
