@@ -45,7 +45,7 @@ function verdictOf(reason: string): Verdict {
 
 export function Why({ explanation, ranOn }: { explanation: Explanation; ranOn: string | null }) {
   const [all, setAll] = useState(false)
-  const { candidates, waiting_for: waiting, strategy } = explanation
+  const { candidates, waiting_for: waiting, strategy, chosen } = explanation
   const byVerdict = countsByVerdict(explanation)
   const bands = VERDICTS.filter(({ verdict }) => (byVerdict.get(verdict) ?? 0) > 0)
   const total = [...byVerdict.values()].reduce((sum, pools) => sum + pools, 0)
@@ -66,7 +66,8 @@ export function Why({ explanation, ranOn }: { explanation: Explanation; ranOn: s
       <p class="small muted">
         {ranOn !== null && (
           <>
-            It ran on <PoolLink name={ranOn} />.{' '}
+            It went to <PoolLink name={ranOn} />.
+            {chosen !== null && chosen !== ranOn ? ' Now it would go elsewhere. ' : ' '}
           </>
         )}
         {strategy !== null && `Strategy: ${words(brief(strategy, 40))}. `}
