@@ -7,7 +7,7 @@ import { dataPool, textPool } from '@poolmesh/example-pools'
 import { ERRORS } from '@poolmesh/types'
 import { type EmbeddedSystem, startEmbedded } from '@poolmesh/up'
 import { definePool } from '@poolmesh/worker'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { codeBlocks, DOCUMENTS, ROOT, read } from './markdown.ts'
 
 const programs = DOCUMENTS.filter((name) => /^docs\/(how-to\/|coming-from)/.test(name)).flatMap((name) =>
@@ -45,6 +45,8 @@ test.each(programs)('$where ends well', async ({ code }) => {
   await writeFile(file, code)
   const env = { ...process.env, NATS_URL: system.url, POOLMESH_LOG_LEVEL: 'warn' }
   const child = spawn(process.execPath, [file], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  // One that hangs is not left behind.
+  onTestFinished(() => void child.kill('SIGKILL'))
   let printed = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {
