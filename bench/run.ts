@@ -1,5 +1,6 @@
-// `npm run bench -- [main|decision|registry|durability|backlog|http|guide|gateway] [options]`
+// `npm run bench -- [compare|main|decision|registry|durability|backlog|http|guide|gateway] [options]`
 const BENCHMARKS = {
+  compare: () => import('./compare.ts'),
   main: () => import('./main-job.ts'),
   decision: () => import('./decision.ts'),
   durability: () => import('./durability.ts'),
@@ -12,7 +13,7 @@ const BENCHMARKS = {
 
 const named = process.argv[2]
 const isNamed = named !== undefined && !named.startsWith('-')
-const name = isNamed ? named : 'main'
+const name = isNamed ? named : 'compare'
 if (Object.hasOwn(BENCHMARKS, name)) {
   // Each reads its options as if it had been started itself.
   if (isNamed) process.argv.splice(2, 1)

@@ -9,6 +9,12 @@ const ROLES = {
   'health servers': async () => (await import('../http/health-servers.ts')).startHealthServers,
   'served pools': async () => (await import('../http/served-pools.ts')).startServedPools,
   'plain client': async () => (await import('../plain/client.ts')).startPlainClient,
+  'bullmq client': async () => (await import('../peers/bullmq.ts')).startBullmqClient,
+  'bullmq worker': async () => (await import('../peers/bullmq.ts')).startBullmqWorker,
+  'graphile client': async () => (await import('../peers/graphile.ts')).startGraphileClient,
+  'graphile worker': async () => (await import('../peers/graphile.ts')).startGraphileWorker,
+  'pg-boss client': async () => (await import('../peers/pg-boss.ts')).startPgBossClient,
+  'pg-boss worker': async () => (await import('../peers/pg-boss.ts')).startPgBossWorker,
 } as const
 
 type Roles = typeof ROLES
