@@ -27,7 +27,8 @@ export async function startRedis(): Promise<Server> {
   const directory = await mkdtemp(join(tmpdir(), 'poolmesh-redis-'))
   const port = await freePort()
   const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory]
-  const durable = ['--appendonly', 'yes', '--appendfsync', 'everysec']
+  // No snapshots beside the log: they would only cost.
+  const durable = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '']
   const child = spawn(program, [...options, ...durable, '--loglevel', 'warning'], { stdio: 'ignore' })
   const url = `redis://127.0.0.1:${port}`
   const answers = async (): Promise<string> => {
@@ -90,7 +91,8 @@ async function started(
 ): Promise<Server> {
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const killed = (): void => {
-    child.kill(stop)
+    // Nothing of it is needed any more. Redis would stay, since it cannot save; PostgreSQL ends its backends at SIGQUIT.
+    child.kill(name === 'postgres' ? 'SIGQUIT' : 'SIGKILL')
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
   }
   process.once('exit', killed)
