@@ -1,5 +1,6 @@
-// `npm run bench -- [main|decision|registry|durability|backlog|http|guide] [options]`
+// `npm run bench -- [compare|main|decision|registry|durability|backlog|http|guide|gateway] [options]`
 const BENCHMARKS = {
+  compare: () => import('./compare/run.ts'),
   main: () => import('./main-job.ts'),
   decision: () => import('./decision.ts'),
   durability: () => import('./durability.ts'),
@@ -7,11 +8,12 @@ const BENCHMARKS = {
   backlog: () => import('./backlog.ts'),
   guide: () => import('./guide.ts'),
   http: () => import('./http-pools.ts'),
+  gateway: () => import('./gateway.ts'),
 } as const
 
 const named = process.argv[2]
 const isNamed = named !== undefined && !named.startsWith('-')
-const name = isNamed ? named : 'main'
+const name = isNamed ? named : 'compare'
 if (Object.hasOwn(BENCHMARKS, name)) {
   // Each reads its options as if it had been started itself.
   if (isNamed) process.argv.splice(2, 1)

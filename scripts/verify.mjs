@@ -10,6 +10,7 @@ const folders = ['packages', 'services', 'examples', 'test', 'bench', 'chaos'].f
 const CHECKS = [
   ['format and lint', 'biome', ['check', '--error-on-warnings', '--no-errors-on-unmatched']],
   ['strict types', 'tsc', ['--noEmit']],
+  ['strict types of the page', 'tsc', ['--noEmit', '--project', 'packages/web/app']],
   [
     'import rules',
     'depcruise',

@@ -43,6 +43,8 @@ for (const name of packages)
     const path = join(folders.get(name), part)
     if (existsSync(path)) copy(path)
   }
+// The page as it was built: in an image there is nothing that could build it.
+if (packages.has('@poolmesh/web')) copy(join(folders.get('@poolmesh/web'), 'dist'))
 
 // Of `up`, which starts services, what starts one: its other services and their dependencies stay out.
 const up = join('services', 'up')

@@ -44,6 +44,7 @@ export class Compose implements AsyncDisposable {
     const ports = await Promise.all(names.map(() => freePort()))
     const env = Object.fromEntries(names.map((name, i) => [name, String(ports[i])]))
     env['HTTP_PORT'] = String(await freePort())
+    env['POOLMESH_HTTP_TOKEN'] = 'a token for containers'.replaceAll(' ', '-')
     const found = (await findCompose()) as string[]
     const base = [...found, '--project-name', project, ...files.flatMap((file) => ['--file', file])]
     const compose = new Compose(base, env, ports.map((port) => `nats://127.0.0.1:${port}`).join())

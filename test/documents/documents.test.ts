@@ -1,25 +1,21 @@
 // What the documents say is so: links lead somewhere, scripts exist, code is the examples', and the examples run.
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
 import { until } from '@poolmesh/testkit'
 import { startEmbedded } from '@poolmesh/up'
 import { describe, expect, test } from 'vitest'
-
-const ROOT = join(import.meta.dirname, '..', '..')
-const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8')
-const DOCUMENTS = ['', 'docs', 'docs/decisions'].flatMap((folder) =>
-  readdirSync(join(ROOT, folder))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => join(folder, name)),
-)
+import { anchorsOf, DOCUMENTS, linksOf, ROOT, read } from './markdown.ts'
 
 describe.each(DOCUMENTS)('%s', (name) => {
   const text = read(name)
 
-  test('its links lead to files that exist', () => {
-    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map((match) => match[1] as string)
-    const broken = links.filter((link) => !existsSync(join(ROOT, dirname(name), link)))
+  test('its links lead to files that exist, and to headings that they have', () => {
+    const broken = linksOf(text).filter(({ path, anchor }) => {
+      const file = path === '' ? name : normalize(join(dirname(name), path))
+      if (!existsSync(join(ROOT, file))) return true
+      return anchor !== null && file.endsWith('.md') && !anchorsOf(read(file)).has(anchor)
+    })
     expect(broken).toEqual([])
   })
 
@@ -33,6 +29,18 @@ describe.each(DOCUMENTS)('%s', (name) => {
     for (const [, file, code] of text.matchAll(/<!-- (\S+\.ts) -->\n+```ts\n([\s\S]*?)```/g))
       expect(code).toBe(read(file as string))
   })
+})
+
+test('every document can be reached from the index', () => {
+  const seen = new Set<string>()
+  const visit = (name: string): void => {
+    if (seen.has(name) || !name.endsWith('.md') || !existsSync(join(ROOT, name))) return
+    seen.add(name)
+    for (const { path } of linksOf(read(name))) if (path) visit(normalize(join(dirname(name), path)))
+  }
+  visit('docs/README.md')
+  const unreached = DOCUMENTS.filter((name) => /^docs\/(?!decisions\/)/.test(name) && !seen.has(name))
+  expect(unreached).toEqual([])
 })
 
 test('README shows code of examples only', () => {

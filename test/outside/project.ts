@@ -92,6 +92,8 @@ export class Project implements AsyncDisposable {
       '--prefer-offline',
       '--ignore-scripts',
       '--fetch-retries=1',
+      '--fetch-retry-mintimeout=1000',
+      '--fetch-retry-maxtimeout=3000',
       '--no-audit',
       '--no-fund',
     ]

@@ -46,6 +46,8 @@ const headersByUrl = z.preprocess(
   ),
 )
 const address = z.union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
+/** What a header can carry, and nobody guesses. */
+const token = z.string().regex(/^[\x21-\x7e]{16,512}$/, 'must be 16 to 512 visible ASCII characters')
 /** Two copies are no majority when one is lost, and more than three make every write slower for little. */
 const copies = number.pipe(z.literal([1, 3], { error: 'must be 1 or 3' }))
 const sync = z.string().regex(/^(always|[1-9]\d*(ms|s|m))$/, 'must be always, or a duration such as 1s or 2m')
@@ -102,7 +104,12 @@ export const OWN_SETTINGS = {
   http_host: setting<string>(
     address,
     '127.0.0.1',
-    'address that the gateway listens on; 0.0.0.0: every one of the machine, which a container needs',
+    'address that the gateway listens on; 0.0.0.0: every one of the machine, which a container needs. Any other than loopback needs `http_token`',
+  ),
+  http_token: setting<string | undefined>(
+    optional(token),
+    undefined,
+    'token that callers of the gateway send as `Authorization: Bearer <token>`; on loopback none is needed',
   ),
   data_dir: setting<string>(z.string().min(1), '.poolmesh', 'folder of the embedded NATS server’s files'),
   demo: setting<boolean>(flag, true, 'start the demonstration pools and submit the sample'),

@@ -84,6 +84,10 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
     good: ['127.0.0.1', '0.0.0.0', '::', '::1'].map((address) => [address, address]),
     bad: ['', 'localhost', '127.0.0.1:8080', '300.0.0.1', '*', 'http://127.0.0.1'],
   },
+  POOLMESH_HTTP_TOKEN: {
+    good: [['0123456789abcdef', '0123456789abcdef']],
+    bad: ['', 'short', '0123456789 abcdef', '0123456789abcdé'],
+  },
   POOLMESH_DATA_DIR: { good: [['/somewhere/else', '/somewhere/else']], bad: [''] },
   POOLMESH_LOG_LEVEL: {
     good: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => [level, level]),
@@ -299,7 +303,11 @@ test('the example file shows every key with its default', () => {
   const { sources: __, ...defaults } = loadSettings({}, NO_FILE)
   expect(values).toEqual(defaults)
   const unset = Object.entries(settings.sources).filter(([, source]) => source === 'default')
-  expect(unset.map(([name]) => name)).toEqual(['POOLMESH_NATS_TOKEN', 'POOLMESH_KUBECONFIG'])
+  expect(unset.map(([name]) => name)).toEqual([
+    'POOLMESH_HTTP_TOKEN',
+    'POOLMESH_NATS_TOKEN',
+    'POOLMESH_KUBECONFIG',
+  ])
 })
 
 test('docs/settings.md is what `npm run generate` writes', () => {

@@ -39,7 +39,7 @@ const steady = (printed: string): string =>
 test.each(blocks)('$script', async ({ script, printed }) => {
   // A pool is busy for a moment after its last task.
   await until(async () => (await system.registry.getAllPools()).every((pool) => pool.current_workers === 0))
-  const shell = spawn('bash', ['-euo', 'pipefail', '-c', `npx() { "$@"; }\n${script}`], {
+  const shell = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', `npx() { "$@"; }\n${script}`], {
     cwd: ROOT,
     env: environment({
       NATS_URL: system.url,

@@ -32,6 +32,7 @@ export {
 export type { EventStream } from './event-stream.ts'
 export { DistributedTaskExecutor } from './executor.ts'
 export { PoolHealthMonitor } from './health-monitor.ts'
+export { searchMemory } from './memory.ts'
 export {
   type PoolChange,
   type PoolEventKind,

@@ -27,6 +27,7 @@ export async function buildPackage(
   const imported = new Set<string>()
   const inside = (specifier: string): boolean => {
     const name = packageOf(specifier)
+    if (name !== null && wanted.leftOut?.includes(name)) return false
     // The last: how newer syntax is spelled out, which the bundler brings along.
     return (
       name === null ||

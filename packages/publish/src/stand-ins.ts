@@ -9,7 +9,7 @@ function throwTogether(errors: readonly unknown[]): void {
   if (errors.length > 1) throw new AggregateError(errors, 'several resources could not be disposed')
 }
 
-class PlainDisposableStack {
+export class PlainDisposableStack {
   #disposers: Disposer[] = []
   #disposed = false
 
@@ -57,7 +57,7 @@ class PlainDisposableStack {
   }
 }
 
-class PlainAsyncDisposableStack {
+export class PlainAsyncDisposableStack {
   #disposers: Disposer[] = []
   #disposed = false
 
@@ -108,7 +108,7 @@ class PlainAsyncDisposableStack {
   }
 }
 
-function plainWithResolvers<T>(): PromiseWithResolvers<T> {
+export function plainWithResolvers<T>(): PromiseWithResolvers<T> {
   let resolve!: PromiseWithResolvers<T>['resolve']
   let reject!: PromiseWithResolvers<T>['reject']
   const promise = new Promise<T>((onResolve, onReject) => {

@@ -5,9 +5,11 @@ import { startTestServer } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startGateway } from '../src/index.ts'
 
+const TOKEN = 'a-token-of-some-length'
 let bus: Awaited<ReturnType<typeof startTestServer>>
 beforeAll(async () => {
   bus = await startTestServer()
+  await bus.topology()
 })
 afterAll(() => bus[Symbol.asyncDispose]())
 
@@ -38,7 +40,7 @@ test('it listens on loopback alone, or on the address that it was given', async 
   await using loopback = await gateway()
   const { port } = new URL(loopback.url)
   await expect(fetch(`http://127.0.0.2:${port}/healthz`)).rejects.toThrow()
-  await using everywhere = await gateway({ POOLMESH_HTTP_HOST: '0.0.0.0' })
+  await using everywhere = await gateway({ POOLMESH_HTTP_HOST: '0.0.0.0', POOLMESH_HTTP_TOKEN: TOKEN })
   const other = new URL(everywhere.url).port
   expect((await fetch(`http://127.0.0.2:${other}/healthz`)).status).toBe(200)
 })
@@ -60,6 +62,7 @@ test('/readyz names what is missing, and is 200 once registry and executor answe
 
 test('/readyz says when the broker is away', async () => {
   await using other = await startTestServer()
+  await other.topology()
   const http_port = await freePort()
   const settings = loadSettings({ POOLMESH_HTTP_PORT: String(http_port) })
   await using _it = await startGateway({ nc: await other.connect(), settings, log: silentLogger() })
@@ -74,13 +77,19 @@ test('/ is a page for people, and what is not served is said in JSON', async () 
   const page = await fetch(it.url)
   expect(page.status).toBe(200)
   expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8')
-  expect(await page.text()).toContain('<td>registry</td><td class="down">down</td>')
-  for (const path of ['/metrics', '/api/v1/tasks', '/../etc/passwd', '/%00', '/healthz/']) {
+  expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
+  expect(await page.text()).toContain('<title>')
+  for (const path of ['/api/v1', '/api/v1/nothing', '/../etc/passwd', '/%00', '/healthz/']) {
     const response = await fetch(it.url + path)
     expect(response.status, path).toBe(404)
-    expect(await response.json()).toMatchObject({ error: { code: 'NOT_FOUND', issues: [] } })
+    expect(response.headers.get('content-type')).toContain('application/problem+json')
+    expect(await response.json()).toMatchObject({ code: 'NOT_FOUND', status: 404, issues: [] })
   }
-  const post = await fetch(`${it.url}/healthz`, { method: 'POST', body: 'x' })
+  const post = await fetch(`${it.url}/healthz`, {
+    method: 'POST',
+    headers: { 'x-requested-with': 'test' },
+    body: 'x',
+  })
   expect(post.status).toBe(405)
   expect(post.headers.get('allow')).toBe('GET, HEAD')
   const head = await fetch(`${it.url}/healthz`, { method: 'HEAD' })

@@ -1,0 +1,1 @@
+export { type Answer, openPage, type Page } from './page.ts'

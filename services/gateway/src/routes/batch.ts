@@ -1,0 +1,95 @@
+// Many tasks in one request: as one JSON document, or line by line for as long as there are any.
+import { PoolmeshError, parseJson, taskInputSchema } from '@poolmesh/types'
+import * as z from 'zod'
+import { type Route, route } from '../http/route.ts'
+import { NDJSON, submitLines } from './ndjson.ts'
+import type { Submitting } from './submitting.ts'
+import { TASK_BYTES } from './tasks.ts'
+
+/** Tasks in one batch request; more go as lines. */
+const MAX_TASKS = 5_000
+
+const errorSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  issues: z.array(z.object({ path: z.string(), message: z.string() })),
+})
+const itemSchema = z.union([z.object({ task_id: z.string() }), z.object({ error: errorSchema })])
+
+export function batchRoutes(submitting: Submitting, log: Parameters<typeof submitLines>[0]['log']): Route[] {
+  return [
+    route({
+      method: 'POST',
+      path: '/api/v1/tasks:batch',
+      id: 'submitBatch',
+      tag: 'tasks',
+      summary: `Submits up to ${MAX_TASKS} tasks; each is taken or refused by itself.`,
+      body: z.object({ tasks: z.array(taskInputSchema).min(1).max(MAX_TASKS) }),
+      checksBody: false,
+      bodyLimit: TASK_BYTES,
+      answers: {
+        200: {
+          description: 'In the order of the tasks: the id of each, or why it was refused.',
+          schema: z.object({ items: z.array(itemSchema) }),
+        },
+      },
+      handle: async ({ body }) => ({
+        items: await Promise.all(tasksOf(body).map((task) => submitOne(submitting, task))),
+      }),
+    }),
+    route({
+      method: 'POST',
+      path: '/api/v1/tasks:ndjson',
+      id: 'submitLines',
+      tag: 'tasks',
+      summary:
+        'Submits a task a line, as many as there are, at the pace of the system. The answer begins at once, and has a line for each, as they are stored.',
+      body: taskInputSchema,
+      bodyType: NDJSON,
+      checksBody: false,
+      answers: {
+        200: {
+          description: 'Lines of `{line, task_id}` or `{line, error}`; `line` counts from 1.',
+          type: NDJSON,
+          schema: z.looseObject({
+            line: z.int(),
+            task_id: z.string().optional(),
+            error: errorSchema.optional(),
+          }),
+        },
+      },
+      handle: ({ request, reply }) =>
+        submitLines({ request: request.raw, reply, log, submit: (text) => submitLine(submitting, text) }),
+    }),
+  ]
+}
+
+type Item = { task_id: string } | { error: { code: string; message: string; issues: unknown[] } }
+
+function tasksOf(body: unknown): unknown[] {
+  const parsed = z.object({ tasks: z.array(z.unknown()).min(1).max(MAX_TASKS) }).safeParse(body)
+  if (parsed.success) return parsed.data.tasks
+  const message = parsed.error.issues[0]?.message ?? 'is missing'
+  throw new PoolmeshError('INVALID_INPUT', `the body is not valid at tasks: ${message}`, [
+    { path: 'tasks', message },
+  ])
+}
+
+async function submitOne(submitting: Submitting, task: unknown): Promise<Item> {
+  try {
+    return { task_id: (await submitting.submit(task)).taskId }
+  } catch (error) {
+    if (error instanceof PoolmeshError) return error.toRefusal()
+    throw error
+  }
+}
+
+/** @throws PoolmeshError OVERLOADED, which a line waits for instead of being refused */
+async function submitLine(submitting: Submitting, text: string): Promise<Item> {
+  try {
+    return { task_id: (await submitting.submit(parseJson(text, 'the line'))).taskId }
+  } catch (error) {
+    if (error instanceof PoolmeshError && error.code !== 'OVERLOADED') return error.toRefusal()
+    throw error
+  }
+}

@@ -1,0 +1,47 @@
+// A whole system with a gateway before it, spoken to over HTTP.
+import { connectBus, freePort, loadSettings, silentLogger } from '@poolmesh/bus'
+import { type EmbeddedSystem, startEmbedded } from '@poolmesh/up'
+import { startGateway } from '../src/index.ts'
+
+export interface Served extends AsyncDisposable {
+  system: EmbeddedSystem
+  url: string
+  /** A GET without a body; everything else sends JSON. */
+  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Replied>
+}
+interface Replied {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: what a test says of it is what it is held to
+  body: any
+}
+
+export async function startServed(env: Record<string, string> = {}): Promise<Served> {
+  await using parts = new AsyncDisposableStack()
+  const port = await freePort()
+  const settings = loadSettings({ POOLMESH_SYNC: '1m', POOLMESH_HTTP_PORT: String(port), ...env }, '')
+  const system = parts.use(await startEmbedded({ settings }))
+  const nc = await connectBus({ servers: system.url, name: 'gateway' })
+  parts.defer(() => nc.close())
+  parts.use(await startGateway({ nc, settings, log: silentLogger() }))
+  const url = `http://127.0.0.1:${port}`
+  const owned = parts.move()
+  return {
+    system,
+    url,
+    async ask(method, path, body, headers = {}) {
+      const response = await fetch(url + path, {
+        method,
+        headers: { ...(method === 'GET' ? {} : { 'content-type': 'application/json' }), ...headers },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      })
+      const text = await response.text()
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: /\/(problem\+)?json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text,
+      }
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
