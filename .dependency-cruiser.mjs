@@ -68,7 +68,11 @@ export default {
       severity: 'error',
       from: {
         path: '^(packages|services)/[^/]+/src/',
-        pathNot: ['^packages/testkit/', '^packages/adapters/src/mcp/connection\\.ts$'],
+        pathNot: [
+          '^packages/testkit/',
+          '^packages/adapters/src/mcp/connection\\.ts$',
+          '^packages/mcp/src/(http|server|stdio)\\.ts$',
+        ],
       },
       to: { path: '@modelcontextprotocol[/+]sdk', dependencyTypesNot: ['type-only'] },
     },

@@ -111,6 +111,11 @@ export const OWN_SETTINGS = {
     undefined,
     'token that callers of the gateway send as `Authorization: Bearer <token>`; on loopback none is needed',
   ),
+  spawn_file: setting<string | undefined>(
+    optional(z.string().min(1)),
+    undefined,
+    'JSON file of the pool types that the MCP tool `pool_spawn` may start: `{type: {command, args, env}}`; without it none',
+  ),
   data_dir: setting<string>(z.string().min(1), '.poolmesh', 'folder of the embedded NATS server’s files'),
   demo: setting<boolean>(flag, true, 'start the demonstration pools and submit the sample'),
   log_level: setting(

@@ -4,6 +4,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { defineCancel } from './commands/cancel.ts'
 import { defineDead } from './commands/dead.ts'
 import { defineExplain } from './commands/explain.ts'
+import { defineMcp } from './commands/mcp.ts'
 import { defineMemory } from './commands/memory.ts'
 import { definePools } from './commands/pools.ts'
 import { defineResult } from './commands/result.ts'
@@ -44,6 +45,7 @@ function createProgram(end: (code: ExitCode) => void): Command {
   definePools(program, end)
   defineDead(program, end)
   defineMemory(program, end)
+  defineMcp(program, end)
   return program
 }
 

@@ -2,10 +2,12 @@
 import { jetstreamManager } from '@nats-io/jetstream'
 import { requirePort, type StartService, serve } from '@poolmesh/bus'
 import { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
+import { createMcpHandler, PoolSpawner, readPoolTypes } from '@poolmesh/mcp'
 import { openPage } from '@poolmesh/web'
 import { buildApp } from './app.ts'
 import type { Gateway } from './context.ts'
 import { Live } from './live/live.ts'
+import { mcpPlug } from './mcp.ts'
 import type { Plug } from './plugs.ts'
 import { readinessProbe } from './readiness.ts'
 
@@ -18,6 +20,15 @@ export const startGateway: StartService = async (context) => {
   const { http_host: host, http_port: port, heartbeat_interval, heartbeats_missed } = settings.poolmesh
   await requirePort(port, host, 'POOLMESH_HTTP_PORT')
   await using parts = new AsyncDisposableStack()
+  // Its processes are drained last, when nobody can start more.
+  const spawner = parts.use(
+    new PoolSpawner(readPoolTypes(settings.poolmesh.spawn_file), {
+      NATS_URL: nc.getServer().replace(/^(?!\w+:\/\/)/, 'nats://'),
+      ...(settings.poolmesh.nats_token === undefined
+        ? {}
+        : { POOLMESH_NATS_TOKEN: settings.poolmesh.nats_token }),
+    }),
+  )
   const executor = parts.use(new DistributedTaskExecutor(nc))
   const live = parts.use(
     await Live.open({ nc, executor, log, heartbeatValidMs: heartbeat_interval * heartbeats_missed * 1_000 }),
@@ -33,9 +44,11 @@ export const startGateway: StartService = async (context) => {
   // Built where it is not there yet, which nobody waits for: until then it says so.
   const page = openPage(log)
   const web: Plug = { page: (path, acceptEncoding) => page.answer(path, acceptEncoding) }
-  const app = await buildApp(gateway, readinessProbe(nc), [web])
+  const mcp = createMcpHandler({ ...gateway, spawner })
+  const app = await buildApp(gateway, readinessProbe(nc), [web, mcpPlug(mcp)])
   // Streams of events and requests that wait are ended first: nobody waits for them.
   parts.defer(() => app.close())
+  parts.use(mcp)
   parts.defer(() => live.hub[Symbol.dispose]())
   await app.listen({ host, port, backlog: 4_096 })
   parts.use(

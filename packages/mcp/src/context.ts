@@ -1,0 +1,13 @@
+import type { NatsConnection } from '@nats-io/transport-node'
+import type { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
+import type { PoolSpawner } from './spawner.ts'
+
+/** What the tools work with; all of it stays the caller's. */
+export interface ToolContext {
+  nc: NatsConnection
+  executor: DistributedTaskExecutor
+  registry: PoolRegistry
+  monitor: PoolHealthMonitor
+  /** The processes that pool_spawn started. */
+  spawner: PoolSpawner
+}

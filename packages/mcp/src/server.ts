@@ -1,0 +1,59 @@
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
+import { PoolmeshError } from '@poolmesh/types'
+import * as z from 'zod'
+import type { ToolContext } from './context.ts'
+import { type Telling, TOOLS } from './tools.ts'
+
+const ADVICE: Partial<Record<string, string>> = {
+  NOT_FOUND: 'pool_list shows the pools that there are.',
+  UNAVAILABLE: 'Check that poolmesh runs, then try again.',
+  INVALID_INPUT: 'Correct the arguments and call again.',
+  OVERLOADED: 'Wait a little, then try again.',
+}
+
+/** One session's server. */
+export function createServer(context: ToolContext): McpServer {
+  const server = new McpServer({ name: 'poolmesh', version: '0.1.0' })
+  for (const tool of TOOLS) {
+    const { name, title, description, input, annotations } = tool
+    server.registerTool(
+      name,
+      { title, description, inputSchema: input, outputSchema: z.looseObject({}), annotations },
+      async (args: Record<string, unknown>, extra): Promise<CallToolResult> => {
+        const token = extra._meta?.progressToken
+        let progress = 0
+        const telling: Telling = {
+          signal: extra.signal,
+          progress(message) {
+            if (token === undefined) return
+            const params = { progressToken: token, progress: ++progress, message }
+            extra.sendNotification({ method: 'notifications/progress', params }).catch(() => {})
+          },
+        }
+        try {
+          const output = await tool.run(context, args, telling)
+          const content = [{ type: 'text' as const, text: JSON.stringify(output) }]
+          return { content, structuredContent: { ...output } }
+        } catch (error) {
+          return failed(error)
+        }
+      },
+    )
+  }
+  return server
+}
+
+function failed(error: unknown): CallToolResult {
+  const { code, message, issues } =
+    error instanceof PoolmeshError
+      ? error
+      : { code: 'INTERNAL', message: error instanceof Error ? error.message : 'unknown fault', issues: [] }
+  const advice = ADVICE[code]
+  const text = `${code}: ${message}${advice === undefined ? '' : `. ${advice}`}`
+  return {
+    isError: true,
+    content: [{ type: 'text', text }],
+    structuredContent: { error: { code, message, issues } },
+  }
+}

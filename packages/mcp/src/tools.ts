@@ -1,0 +1,265 @@
+// What each tool does. Arguments are those that agents already send.
+import { type DistributedTaskInput, PoolmeshError, RoutingStrategy, searchMemory } from '@poolmesh/client'
+import type { PoolView } from '@poolmesh/types'
+import * as z from 'zod'
+import type { ToolContext } from './context.ts'
+
+export interface Telling {
+  /** Aborted when the call is cancelled, or its session ends. */
+  signal: AbortSignal
+  progress(message: string): void
+}
+
+interface Tool {
+  name: string
+  title: string
+  description: string
+  input: z.ZodObject
+  annotations: {
+    readOnlyHint: boolean
+    destructiveHint: boolean
+    idempotentHint: boolean
+    openWorldHint: boolean
+  }
+  run(context: ToolContext, args: Record<string, unknown>, telling: Telling): Promise<object>
+}
+
+const hints = (readOnly: boolean, destructive: boolean, idempotent: boolean, openWorld = false) => ({
+  readOnlyHint: readOnly,
+  destructiveHint: destructive,
+  idempotentHint: idempotent,
+  openWorldHint: openWorld,
+})
+const READS = hints(true, false, true)
+const STARTS = hints(false, false, false)
+const RUNS = hints(false, true, false, true)
+const ENDS = hints(false, true, true)
+
+const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -')
+const prompt = z.string().min(1).describe('What is to be done; the payload of the task is {"prompt": …}')
+const timeout = z.int().min(1).max(3_600).default(300).describe('Seconds that the run may take')
+const workers = z.int().min(1).max(64)
+/** Names that agents use for strategies, beyond ours. */
+const SELECTORS: Readonly<Record<string, RoutingStrategy>> = {
+  random: RoutingStrategy.ROUND_ROBIN,
+}
+const selector = z.enum([...Object.values(RoutingStrategy), 'random'])
+
+function define<Input extends z.ZodObject>(
+  tool: Omit<Tool, 'input' | 'run'> & {
+    input: Input
+    run(context: ToolContext, args: z.output<Input>, telling: Telling): Promise<object>
+  },
+): Tool {
+  // The server has checked the arguments with `input`.
+  return { ...tool, run: (context, args, telling) => tool.run(context, args as z.output<Input>, telling) }
+}
+
+/** Runs to the end; a call that is cancelled cancels the task. */
+async function execute(context: ToolContext, task: DistributedTaskInput, { signal, progress }: Telling) {
+  const result = await context.executor.executeTask(task, undefined, {
+    signal,
+    onStatus: ({ task_id, status, pool_name }) =>
+      progress(`task ${task_id} is ${status}${pool_name === null ? '' : ` on ${pool_name}`}`),
+  })
+  if (result.status === 'completed') return result
+  const reason = result.metadata['reason']
+  throw new PoolmeshError(
+    result.status === 'cancelled'
+      ? 'CANCELLED'
+      : reason === 'QUEUE_TIMEOUT'
+        ? 'QUEUE_TIMEOUT'
+        : 'HANDLER_ERROR',
+    `the task ${result.task_id} ended ${result.status} (${String(reason ?? 'no reason')}): ${result.error ?? 'no error told'}. task_explain {"task_id":"${result.task_id}"} says more`,
+  )
+}
+
+const memberNames = ({ spawner }: ToolContext, poolId: string): string[] =>
+  spawner.state(poolId).processes.map(({ pool }) => pool)
+
+/** The pool of that name; of a spawned one, its process with the least load. @throws PoolmeshError NOT_FOUND */
+async function poolOf(context: ToolContext, poolId: string): Promise<PoolView> {
+  if (!context.spawner.has(poolId)) return await context.registry.getPoolStatus(poolId)
+  const found = await registered(context, poolId)
+  const [best] = found.filter((pool) => pool.is_available).sort((a, b) => a.load_factor - b.load_factor)
+  const pool = best ?? found[0]
+  if (pool) return pool
+  throw new PoolmeshError('UNAVAILABLE', `no process of the pool ${poolId} has registered yet`)
+}
+
+async function registered(context: ToolContext, poolId: string): Promise<PoolView[]> {
+  const views = memberNames(context, poolId).map((name) => context.registry.getPoolStatus(name))
+  const settled = await Promise.allSettled(views)
+  return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+}
+
+async function closePool(context: ToolContext, poolId: string): Promise<object> {
+  if (context.spawner.has(poolId))
+    return { pool_id: poolId, closed: true, processes_ended: await context.spawner.close(poolId) }
+  await context.registry.deregisterPool(poolId, { drain: true })
+  return { pool_id: poolId, closed: true, processes_ended: 0 }
+}
+
+export const TOOLS: readonly Tool[] = [
+  define({
+    name: 'pool_list',
+    title: 'List pools',
+    description: 'The pools that there are, a page at a time, and those that were spawned here.',
+    input: z.object({
+      capability: z.string().optional(),
+      region: z.string().optional(),
+      active_only: z.boolean().optional(),
+      limit: z.int().min(1).max(1_000).default(100),
+      cursor: z.string().optional(),
+    }),
+    annotations: READS,
+    run: async ({ registry, spawner }, args) => ({
+      ...(await registry.listPools(args)),
+      spawned: spawner.names().map((name) => spawner.state(name)),
+    }),
+  }),
+  define({
+    name: 'pool_spawn',
+    title: 'Start a pool',
+    description: 'Starts worker processes of a configured pool type. Each becomes a pool `<name>-<n>`.',
+    input: z.object({
+      pool_type: id,
+      name: id.max(56),
+      min_workers: workers.default(1),
+      max_workers: workers.default(10),
+    }),
+    annotations: STARTS,
+    run: async ({ spawner }, { pool_type, name, min_workers, max_workers }) =>
+      spawner.spawn({ poolType: pool_type, name, min: min_workers, max: max_workers }),
+  }),
+  define({
+    name: 'pool_execute',
+    title: 'Run on a pool',
+    description: 'Runs a prompt on one pool and waits for the result.',
+    input: z.object({ pool_id: id, prompt, timeout }),
+    annotations: RUNS,
+    async run(context, { pool_id, prompt: text, timeout: seconds }, telling) {
+      const { name } = await poolOf(context, pool_id)
+      const task = { task_type: 'prompt', payload: { prompt: text }, timeout: seconds, pool: name }
+      return await execute(context, task, telling)
+    },
+  }),
+  define({
+    name: 'pool_route_execute',
+    title: 'Run where it fits',
+    description: 'Runs a prompt on the pool that a routing strategy chooses, and waits for the result.',
+    input: z.object({
+      prompt,
+      pool_selector: selector.default('least_loaded'),
+      timeout,
+      required_capabilities: z.array(z.string()).max(64).default([]),
+    }),
+    annotations: RUNS,
+    run: (context, { prompt: text, pool_selector, timeout: seconds, required_capabilities }, telling) =>
+      execute(
+        context,
+        {
+          task_type: 'prompt',
+          payload: { prompt: text },
+          timeout: seconds,
+          required_capabilities,
+          routing_strategy: SELECTORS[pool_selector] ?? (pool_selector as RoutingStrategy),
+        },
+        telling,
+      ),
+  }),
+  define({
+    name: 'pool_monitor',
+    title: 'Watch pools',
+    description: 'How busy pools are, and the processes of those that were spawned here.',
+    input: z.object({ pool_ids: z.array(id).max(100).optional() }),
+    annotations: READS,
+    async run(context, { pool_ids }) {
+      const { registry, spawner } = context
+      const names = pool_ids ?? (await registry.listPools({ limit: 100 })).pools.map(({ name }) => name)
+      const own = spawner.names().filter((name) => pool_ids === undefined || pool_ids.includes(name))
+      const asked = names.filter((name) => !spawner.has(name)).map((name) => registry.getPoolStatus(name))
+      return { pools: await Promise.all(asked), spawned: own.map((name) => spawner.state(name)) }
+    },
+  }),
+  define({
+    name: 'pool_scale',
+    title: 'Scale a pool',
+    description: 'Starts or drains processes of a pool that was spawned here, within its min and max.',
+    input: z.object({ pool_id: id, target_workers: workers }),
+    annotations: ENDS,
+    run: async ({ spawner }, { pool_id, target_workers }) => spawner.scale(pool_id, target_workers),
+  }),
+  define({
+    name: 'pool_close',
+    title: 'Close a pool',
+    description: 'Drains a pool and takes it out; ends its processes if it was spawned here.',
+    input: z.object({ pool_id: id }),
+    annotations: ENDS,
+    run: (context, { pool_id }) => closePool(context, pool_id),
+  }),
+  define({
+    name: 'pool_close_all',
+    title: 'Close all spawned pools',
+    description: 'Closes every pool that was spawned here. Others stay as they are.',
+    input: z.object({}),
+    annotations: ENDS,
+    run: async (context) => ({
+      closed: await Promise.all(context.spawner.names().map((name) => closePool(context, name))),
+    }),
+  }),
+  define({
+    name: 'pool_health',
+    title: 'Check health',
+    description: 'Checks one pool, or all, now.',
+    input: z.object({ pool_id: id.optional() }),
+    annotations: READS,
+    async run(context, { pool_id }) {
+      const { monitor } = context
+      if (pool_id === undefined) return { pools: await monitor.checkAllPools() }
+      const names = context.spawner.has(pool_id) ? memberNames(context, pool_id) : [pool_id]
+      const checked = await Promise.all(
+        names.map(async (name) => [name, await monitor.checkPool(name)] as const),
+      )
+      return { pools: Object.fromEntries(checked) }
+    },
+  }),
+  define({
+    name: 'pool_search_memory',
+    title: 'Search memory',
+    description: 'Searches what tasks came to.',
+    input: z.object({ query: z.string().min(1), limit: z.int().min(1).max(100).default(10) }),
+    annotations: READS,
+    run: ({ nc }, { query, limit }) => searchMemory(nc, query, limit),
+  }),
+  define({
+    name: 'task_status',
+    title: 'Status of a task',
+    description: 'Where a task is, and its result when it has ended.',
+    input: z.object({ task_id: id }),
+    annotations: READS,
+    run: async ({ executor }, { task_id }) => ({
+      ...(await executor.getTaskStatus(task_id)),
+      result: await executor.getTaskResult(task_id),
+    }),
+  }),
+  define({
+    name: 'task_cancel',
+    title: 'Cancel a task',
+    description: 'Cancels a task that is pending or runs.',
+    input: z.object({ task_id: id, reason: z.string().max(500).optional() }),
+    annotations: ENDS,
+    run: async ({ executor }, { task_id, reason }) => ({
+      task_id,
+      cancelled: await executor.cancelTask(task_id, { reason }),
+    }),
+  }),
+  define({
+    name: 'task_explain',
+    title: 'Explain a task',
+    description: 'Why a task is where it is, and which pools were weighed.',
+    input: z.object({ task_id: id }),
+    annotations: READS,
+    run: ({ executor }, { task_id }) => executor.explainTask(task_id),
+  }),
+]
