@@ -66,6 +66,9 @@ export const BUCKETS = {
 /** Object store for payloads and outputs over the broker's message limit. */
 export const PAYLOAD_STORE = 'PAYLOADS'
 
+/** The end of a subject for notes that takes arrays of the results of several messages (`Poolmesh-Notify`). */
+export const NOTES_TOGETHER = '.many'
+
 export const HEADERS = {
   notify: 'Poolmesh-Notify',
   attempt: 'Poolmesh-Attempt',

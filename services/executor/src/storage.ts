@@ -1,11 +1,12 @@
 // The batch log's writes: results by compare-and-set, one outstanding a batch.
-import { headers, type NatsConnection } from '@nats-io/transport-node'
-import { type ClaimCheck, maxPayload, type Publisher, type StoredTasks } from '@poolmesh/bus'
+import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
+import { type ClaimCheck, fixedHeaders, maxPayload, type Publisher, type StoredTasks } from '@poolmesh/bus'
 import type { Batch, TaskEngine } from '@poolmesh/core'
 import { type DistributedTaskResult, HEADERS, PoolmeshError } from '@poolmesh/types'
 import type { Logger } from 'pino'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Held } from './held.ts'
+import { Notes } from './notes.ts'
 import { printResult } from './print-result.ts'
 
 const MAX_WRITE_BYTES = 512 * 1024
@@ -25,11 +26,13 @@ export interface StorageOptions {
 export class Storage {
   readonly #nc: NatsConnection
   readonly #options: StorageOptions
+  readonly #notes: Notes
   #stopped = false
 
   constructor(nc: NatsConnection, options: StorageOptions) {
     this.#nc = nc
     this.#options = options
+    this.#notes = new Notes(options.publisher)
   }
 
   /** See EnginePorts.append. */
@@ -86,12 +89,10 @@ export class Storage {
       return
     }
     handle.written = text
-    const h = headers()
-    h.set(HEADERS.expectedLastSubjectSequence, String(batch.lastSequence))
-    this.#options.publisher.publish(handle.resultSubject, text, h, (outcome) => {
+    this.#options.publisher.publish(handle.resultSubject, text, expecting(batch.lastSequence), (outcome) => {
       if (outcome.kind === 'stored') {
         // Told only once it is stored; a note that gets lost is asked for.
-        if (handle.notify) this.#options.publisher.tell(handle.notify, handle.written)
+        if (handle.notify) this.#notes.tell(handle.notify, handle.written)
         handle.written = ''
         this.#bury(batch, batch.writing)
         this.#options.engine().appended(batch, outcome.seq)
@@ -116,7 +117,7 @@ export class Storage {
         const { results, lastSequence } = await this.#options.stored.under(batch.handle.resultSubject)
         batch.handle.isDoubtful = false
         if (batch.handle.notify && results.length > 0)
-          this.#options.publisher.tell(batch.handle.notify, JSON.stringify(results))
+          this.#notes.tell(batch.handle.notify, JSON.stringify(results))
         this.#bury(batch, results)
         this.#options.engine().reconcile(batch, results, lastSequence)
         return
@@ -135,4 +136,13 @@ export class Storage {
   stop(): void {
     this.#stopped = true
   }
+}
+
+const expectingNothing = fixedHeaders({ [HEADERS.expectedLastSubjectSequence]: '0' })
+
+function expecting(sequence: number): MsgHdrs {
+  if (sequence === 0) return expectingNothing
+  const h = headers()
+  h.set(HEADERS.expectedLastSubjectSequence, String(sequence))
+  return h
 }

@@ -7,6 +7,7 @@ import {
   type DistributedTaskResult,
   isJsonObject,
   isTerminal,
+  NOTES_TOGETHER,
   PoolmeshError,
   SUBJECTS,
 } from '@poolmesh/types'
@@ -49,7 +50,7 @@ export class OutstandingTasks implements Disposable {
   #looking = 0
   #closed = false
   /** Where results are to be told: the value of the header `Poolmesh-Notify`. */
-  readonly inbox = createInbox()
+  readonly inbox = `${createInbox()}${NOTES_TOGETHER}`
 
   constructor(options: OutstandingOptions) {
     this.#options = options

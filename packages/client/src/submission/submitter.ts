@@ -1,8 +1,14 @@
 // Brings submissions into the stream: pipelined publishes, tried again with the same id until the broker has said that
 // it has them. Every publish demands that its subject is empty, so that no try stores a second copy. Without a connection
 // they wait here, since the NATS client would drop them, and leave at once when it is back.
-import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
-import { followLink, type Publisher, type PublishOutcome, WRONG_LAST_SEQUENCE } from '@poolmesh/bus'
+import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node'
+import {
+  fixedHeaders,
+  followLink,
+  type Publisher,
+  type PublishOutcome,
+  WRONG_LAST_SEQUENCE,
+} from '@poolmesh/bus'
 import { HEADERS, PoolmeshError } from '@poolmesh/types'
 import { unavailable } from '../requests.ts'
 import type { LazyStoredTasks } from './lazy-stored-tasks.ts'
@@ -52,16 +58,10 @@ export class Submitter implements Disposable {
 
   constructor(options: SubmitterOptions) {
     this.#options = options
-    const make = (): MsgHdrs => {
-      const h = headers()
-      h.set(HEADERS.notify, options.outstanding.inbox)
-      h.set(HEADERS.expectedLastSubjectSequence, '0')
-      return h
-    }
-    this.#fresh = make()
-    this.#again = make()
+    const all = { [HEADERS.notify]: options.outstanding.inbox, [HEADERS.expectedLastSubjectSequence]: '0' }
+    this.#fresh = fixedHeaders(all)
     // The header makes the executor look for stored results first; 0 means that the time is the message's own.
-    this.#again.set(HEADERS.submitted, '0')
+    this.#again = fixedHeaders({ ...all, [HEADERS.submitted]: '0' })
     this.#parts.use(followLink(options.nc, (up) => this.#linkChanged(up)))
     const timer = setInterval(() => this.#giveUpHeld(), HELD_CHECK_MS)
     this.#parts.defer(() => clearInterval(timer))
