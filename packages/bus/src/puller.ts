@@ -27,12 +27,46 @@ export interface TaskMessage {
   nak(delayMs?: number): void
   /** Keeps it for another ack_wait. */
   working(): void
+  /** Lets go of its content, which has been read: nothing but its ending is still to be said. */
+  release?(): void
 }
+
+/** Where the tokens of an ack subject begin; enough for any. */
+const starts = new Int32Array(16)
+
+/**
+ * ADR-15: `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`, or with domain and account
+ * before the stream and a token after. Nothing is made of it but the numbers.
+ */
+function readAck(reply: string): { deliveries: number; sequence: number; at: number } {
+  let tokens = 1
+  for (let i = 0; i < reply.length && tokens < starts.length; i++)
+    if (reply.charCodeAt(i) === 0x2e) starts[tokens++] = i + 1
+  if (tokens < 9) return { deliveries: 1, sequence: 0, at: 0 }
+  const offset = tokens > 9 ? 2 : 0
+  const numberAt = (token: number, without = 0): number => {
+    const end = (starts[token + 1] as number) - 1 - without
+    let value = 0
+    for (let i = starts[token] as number; i < end; i++) value = 10 * value + reply.charCodeAt(i) - 0x30
+    return value
+  }
+  return {
+    deliveries: numberAt(4 + offset),
+    sequence: numberAt(5 + offset),
+    // Nanoseconds without their last six digits.
+    at: numberAt(7 + offset, 6),
+  }
+}
+
+const EMPTY = new Uint8Array(0)
 
 /** A message of a stream as it was delivered. */
 export class PulledMessage implements TaskMessage {
   readonly #nc: NatsConnection
-  readonly #msg: Msg
+  readonly #reply: string
+  /** Null once its content has been let go of. */
+  #msg: Msg | null
+  readonly subject: string
   readonly deliveries: number
   readonly sequence: number
   readonly at: number
@@ -40,29 +74,28 @@ export class PulledMessage implements TaskMessage {
   constructor(nc: NatsConnection, msg: Msg) {
     this.#nc = nc
     this.#msg = msg
-    // ADR-15: $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>, or with domain and
-    // account before the stream and a token after.
-    const tokens = (msg.reply ?? '').split('.')
-    const offset = tokens.length > 9 ? 2 : 0
-    this.deliveries = Number(tokens[4 + offset] ?? 1)
-    this.sequence = Number(tokens[5 + offset] ?? 0)
-    this.at = Math.floor(Number(tokens[7 + offset] ?? 0) / 1e6)
-  }
-
-  get subject(): string {
-    return this.#msg.subject
+    this.#reply = msg.reply ?? ''
+    this.subject = msg.subject
+    const { deliveries, sequence, at } = readAck(this.#reply)
+    this.deliveries = deliveries
+    this.sequence = sequence
+    this.at = at
   }
 
   get data(): Uint8Array {
-    return this.#msg.data
+    return this.#msg?.data ?? EMPTY
   }
 
   get headers(): MsgHdrs | undefined {
-    return this.#msg.headers
+    return this.#msg?.headers
   }
 
   text(): string {
-    return this.#msg.string()
+    return this.#msg?.string() ?? ''
+  }
+
+  release(): void {
+    this.#msg = null
   }
 
   ack(): void {
@@ -78,7 +111,7 @@ export class PulledMessage implements TaskMessage {
   }
 
   #say(what: string): void {
-    if (this.#msg.reply && !this.#nc.isClosed()) this.#nc.publish(this.#msg.reply, what)
+    if (this.#reply !== '' && !this.#nc.isClosed()) this.#nc.publish(this.#reply, what)
   }
 }
 

@@ -152,9 +152,10 @@ export class TakeUp implements Disposable {
       again(held, message)
       return
     }
-    const branch = message.headers?.has(HEADERS.parent) === true
+    const { headers } = message
+    const branch = headers?.has(HEADERS.parent) === true
     const subject = branch ? branchResultSubject(id) : completedSubject(id)
-    if (!handedOver && MADE_UP_ID.test(id) && !message.headers?.has(HEADERS.submitted)) {
+    if (!handedOver && MADE_UP_ID.test(id) && !headers?.has(HEADERS.submitted)) {
       this.#accept({ message, lane, id, subject, handedOver }, NO_RESULTS)
       return
     }
@@ -247,6 +248,9 @@ export class TakeUp implements Disposable {
     // What is stored is told again: whoever stored it may have died before telling.
     if (notify && settled.length > 0) this.#options.publisher.tell(notify, JSON.stringify(settled))
     this.#options.dead.bury(handle, settled, (id) => read.tasks.find((task) => task.task_id === id))
+    const bytes = message.data.length + 512
+    // A window of tasks would keep the pieces of the stream alive that they came in.
+    if (read.faults.length === 0) message.release?.()
     engine.accept(
       {
         id,
@@ -256,7 +260,7 @@ export class TakeUp implements Disposable {
         texts: read.texts,
         failed: read.faults.map(({ taskId, error }) => refusedResult(taskId, error)),
         submittedAt,
-        bytes: message.data.length + 512,
+        bytes,
         stored: settled,
         lastSequence: stored.lastSequence,
         handedOver,

@@ -1,5 +1,6 @@
 // Every task without a stored result, by its id. The tasks of a batch are named `<batch>-<index>` and lie in the batch at that
-// index: of what comes of one batch together, only the first has to be looked for. All others are in a map.
+// index: of what comes of one batch together, only the first has to be looked for. A task that is alone has its batch's id. Any
+// other is in a map.
 import type { Batch, Entry } from './records.ts'
 
 const [DASH, ZERO, NINE] = [0x2d, 0x30, 0x39] as const
@@ -36,7 +37,8 @@ export class HeldTasks<Handle> {
   }
 
   #other(taskId: string): Entry | undefined {
-    return this.#others.size > 0 ? this.#others.get(taskId) : undefined
+    const own = this.#batches.get(taskId)?.own
+    return own ?? (this.#others.size > 0 ? this.#others.get(taskId) : undefined)
   }
 
   /** No other task of its id may be held. Its batch must be. */
@@ -44,6 +46,7 @@ export class HeldTasks<Handle> {
     const { batch, task } = entry
     const index = indexIn(batch.id, task.task_id)
     if (index >= 0) batch.seats[index] = entry
+    else if (task.task_id === batch.id) batch.own = entry
     else this.#others.set(task.task_id, entry)
   }
 
@@ -51,12 +54,14 @@ export class HeldTasks<Handle> {
   delete({ batch, task }: Entry): void {
     const index = indexIn(batch.id, task.task_id)
     if (index >= 0) batch.seats[index] = undefined
+    else if (task.task_id === batch.id) batch.own = null
     else this.#others.delete(task.task_id)
   }
 
   /** All that is left of a batch. Call it before the batch is no longer held. */
   forget(batch: Batch<Handle>): void {
     batch.seats.length = 0
+    batch.own = null
     if (this.#others.size > 0)
       for (const entry of batch.entries)
         if (this.#others.get(entry.task.task_id) === entry) this.#others.delete(entry.task.task_id)

@@ -39,6 +39,8 @@ export interface Batch<Handle> {
   entries: Entry[]
   /** Entries without a stored result whose ids are `<batch>-<index>`, by that index. Belongs to {@link HeldTasks}. */
   seats: (Entry | undefined)[]
+  /** The same of the one whose id is the batch's. */
+  own: Entry | null
   /** Entries without an outcome. */
   open: number
   /** Outcomes that are not handed to a write yet. */

@@ -28,7 +28,8 @@ test('a task is found by its id and by no other, in whatever batch it is, until 
       for (const { op, batch: id, name } of all) {
         const found = model.get(name)
         if (op === 'add' && !found) {
-          const batch = batches.get(id) ?? ({ id, entries: [], seats: [] } as unknown as Batch<null>)
+          const batch =
+            batches.get(id) ?? ({ id, entries: [], seats: [], own: null } as unknown as Batch<null>)
           batches.set(id, batch)
           const entry = { batch, task: { task_id: name } } as unknown as Entry
           batch.entries.push(entry)
