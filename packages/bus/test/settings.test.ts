@@ -88,6 +88,7 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
     good: [['0123456789abcdef', '0123456789abcdef']],
     bad: ['', 'short', '0123456789 abcdef', '0123456789abcdé'],
   },
+  POOLMESH_SPAWN_FILE: { good: [['spawn.json', 'spawn.json']], bad: [''] },
   POOLMESH_DATA_DIR: { good: [['/somewhere/else', '/somewhere/else']], bad: [''] },
   POOLMESH_LOG_LEVEL: {
     good: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => [level, level]),
@@ -305,6 +306,7 @@ test('the example file shows every key with its default', () => {
   const unset = Object.entries(settings.sources).filter(([, source]) => source === 'default')
   expect(unset.map(([name]) => name)).toEqual([
     'POOLMESH_HTTP_TOKEN',
+    'POOLMESH_SPAWN_FILE',
     'POOLMESH_NATS_TOKEN',
     'POOLMESH_KUBECONFIG',
   ])
