@@ -1,6 +1,7 @@
-// `npm run bench -- [compare|main|decision|registry|durability|backlog|http|guide|gateway] [options]`
+// `npm run bench -- [compare|full|main|decision|registry|durability|backlog|http|guide|gateway] [options]`
 const BENCHMARKS = {
   compare: () => import('./compare/run.ts'),
+  full: () => import('./compare/full.ts'),
   main: () => import('./main-job.ts'),
   decision: () => import('./decision.ts'),
   durability: () => import('./durability.ts'),

@@ -6,6 +6,8 @@ import type { PoolsCommands, PoolsOptions } from '../product/pools.ts'
 
 /** The contract's default. */
 const HEARTBEAT_MS = 5_000
+/** Thousands may register at once. */
+const REGISTER_MS = 60_000
 
 export async function startPlainPools(url: string, options: PoolsOptions): Promise<Started<PoolsCommands>> {
   const nc = await connect({ servers: url, name: 'plain pools' })
@@ -52,7 +54,7 @@ async function register(nc: NatsConnection, name: string, options: PoolsOptions)
     capabilities: [options.capability],
     max_workers: options.maxWorkers,
   }
-  const reply = await nc.request('pool.register', JSON.stringify(descriptor), { timeout: 5_000 })
+  const reply = await nc.request('pool.register', JSON.stringify(descriptor), { timeout: REGISTER_MS })
   const { error } = reply.json<{ error?: unknown }>()
   if (error) throw new Error(`${name} was refused: ${reply.string()}`)
 }

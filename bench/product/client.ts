@@ -24,15 +24,16 @@ export interface ConcurrentJob {
 export interface ProductCommands extends CompareCommands {
   named(job: ThroughputJob): Promise<ThroughputOutcome>
   concurrent(job: ConcurrentJob): Promise<ThroughputOutcome>
+  submitAndHold(job: { tasks: number }): Promise<number>
 }
 
 export async function startProductClient(
   url: string,
-  { capability }: { capability: string },
+  { capability, payloadBytes = PAYLOAD_BYTES }: { capability: string; payloadBytes?: number },
 ): Promise<Started<ProductCommands>> {
   const system = await createDistributedPoolSystem({ servers: url, embedded: 'never' })
   const { executor } = system
-  const payload = payloadOf(PAYLOAD_BYTES)
+  const payload = payloadOf(payloadBytes)
   const task = (): DistributedTaskInput => ({
     task_type: TASK_TYPE,
     payload,
@@ -91,27 +92,29 @@ export async function startProductClient(
     for (let i = 0; i < count; i++) yield { ...task(), task_id: `${run}_${i}` }
   }
 
-  /** Into the queue of a pool whose one worker is busy for good. */
-  async function submitOnly({ tasks: count }: { tasks: number }): Promise<number> {
+  /** Into the queue of a pool whose one worker is busy until this process ends, where they stay. @returns seconds */
+  async function submitAndHold({ tasks: count }: { tasks: number }): Promise<number> {
     const busy = { name: 'busy', capabilities: ['busy'], maxWorkers: 1 }
-    const pool = definePool({ ...busy, handler: (_, { signal }) => once(signal, 'abort') })
-    await using _running = await pool.start({ servers: url })
-    const waiting: DistributedTaskInput = { ...task(), required_capabilities: busy.capabilities }
+    const handler = (_: unknown, { signal }: { signal: AbortSignal }): Promise<unknown> =>
+      once(signal, 'abort')
+    await definePool({ ...busy, handler }).start({ servers: url })
+    const waiting: DistributedTaskInput = {
+      ...task(),
+      required_capabilities: busy.capabilities,
+      timeout: 3600,
+      queue_timeout: 86_400,
+    }
     const begun = performance.now()
-    const seconds = await new Promise<number>((resolve) => {
+    return await new Promise<number>((resolve) => {
       const onProgress = ({ stored }: { stored: number }): void => {
         if (stored === count) resolve((performance.now() - begun) / 1000)
       }
-      const results = executor.submitMany(Array(count).fill(waiting), {
-        batchSize: 100,
-        window: count + 1,
-        onProgress,
-      })
+      const options = { batchSize: 100, window: count + 1, onProgress }
+      const results = executor.submitMany(Array(count).fill(waiting), options)
       results[Symbol.asyncIterator]()
         .next()
         .catch(() => {})
     })
-    return seconds
   }
 
   const one = async (): Promise<number> => {
@@ -126,7 +129,8 @@ export async function startProductClient(
     named: (job) => throughput(job, named(job.tasks)),
     concurrent,
     latency,
-    submitOnly,
+    submitOnly: submitAndHold,
+    submitAndHold,
     offered: (load) => offeredLoad(load, one),
   }
   return { commands, stop: () => system.close() }

@@ -61,10 +61,14 @@ async function startBrokers(
   return { url, processes: Object.fromEntries(nodes.map(({ name, pid }) => [`nats-server ${name}`, pid])) }
 }
 
-/** @param execArgvOf what Node gets for a service, such as `--cpu-prof` */
+/**
+ * @param execArgvOf what Node gets for a service, such as `--cpu-prof`
+ * @param executors processes of that service: one dispatches, the others stand by
+ */
 export async function startProduct(
   execArgvOf: (name: string) => string[] = () => [],
   durability = USUAL,
+  executors = 1,
 ): Promise<Product> {
   await using parts = new AsyncDisposableStack()
   const { url, processes } = await startBrokers(parts, durability)
@@ -73,13 +77,13 @@ export async function startProduct(
   const keep = (name: string, line: string): void => {
     if (logged.length < MAX_LOGGED) logged.push(`${name}: ${line}`)
   }
-  await Promise.all(
-    SERVICES.map(async (name) => {
-      const service = parts.use(startService(name, env, execArgvOf(name), (line) => keep(name, line)))
-      processes[name] = service.pid
-      await service.ready
-    }),
-  )
+  const start = async (name: string, called = name): Promise<void> => {
+    const service = parts.use(startService(name, env, execArgvOf(name), (line) => keep(called, line)))
+    processes[called] = service.pid
+    await service.ready
+  }
+  await Promise.all(SERVICES.map((name) => start(name)))
+  for (let i = 2; i <= executors; i++) await start('executor', `executor ${i}`)
   const owned = parts.move()
   return { url, processes, logged, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
