@@ -20,7 +20,7 @@ export interface Contender {
   submitOnly: ((tasks: number) => Promise<number>) | null
 }
 
-export const CAPABILITY = 'bench'
+const CAPABILITY = 'bench'
 const BATCH = 100
 const WINDOW = 10_000
 const CALLERS = 500

@@ -4,7 +4,7 @@ import { median } from '../processes/statistics.ts'
 import { meter, type ProcessUse } from '../processes/usage.ts'
 import type { Contender } from './contenders.ts'
 
-export interface RowRound {
+interface RowRound {
   tasksPerSecond: number
   cpuMicrosPerTask: number
   use: Record<string, ProcessUse>
