@@ -81,12 +81,18 @@ test('every stream, bucket and consumer has three copies', async () => {
 const leaderOf = async (stream: string): Promise<string | undefined> =>
   (await jsm.streams.info(stream).catch(() => null))?.cluster?.leader
 
+async function listed(): Promise<StreamInfo[]> {
+  const infos: StreamInfo[] = []
+  for await (const info of jsm.streams.list()) infos.push(info)
+  return infos
+}
+
 /** All copies are there and up to date. */
 async function healed(): Promise<void> {
   await until(
     async () => {
-      const infos = []
-      for await (const info of jsm.streams.list()) infos.push(info)
+      // While there is no leader nobody answers, which is no end of the waiting.
+      const infos = await listed().catch(() => [])
       return (
         infos.length === STREAMS.length &&
         infos.every(({ cluster }) => cluster?.leader && cluster.replicas?.every(({ current }) => current))

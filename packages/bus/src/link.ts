@@ -22,13 +22,17 @@ const LOOK_MS = 250
  * the list that our server sends (INFO, `connect_urls`) is looked at.
  */
 export function followServers(nc: NatsConnection, gone: () => void): Disposable {
-  let known: { server: string; others: readonly string[] } = { server: '', others: [] }
+  const look = (): { server: string; others: readonly string[] } => {
+    const { server_id: server = '', connect_urls: others = [] } = nc.info ?? {}
+    return { server, others }
+  }
+  // From the first moment: a server may go before the first look.
+  let known = look()
   const timer = setInterval(() => {
-    const { server_id: server = '', connect_urls: urls = [] } = nc.info ?? {}
     const before = known
-    known = { server, others: urls }
+    known = look()
     // Of our own end we hear otherwise, and another server may have known of fewer.
-    if (before.server === server && before.others.some((url) => !urls.includes(url))) gone()
+    if (before.server === known.server && before.others.some((url) => !known.others.includes(url))) gone()
   }, LOOK_MS)
   return { [Symbol.dispose]: () => clearInterval(timer) }
 }
