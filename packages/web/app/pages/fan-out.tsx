@@ -5,7 +5,7 @@ import type { Status } from '../data/types.ts'
 import { useQuery } from '../data/use-query.ts'
 import { count, milliseconds, words } from '../parts/format.ts'
 import { Mark, toneOf, wordOf } from '../parts/marks.tsx'
-import { Ago, Bar, Loaded, Panel, PoolLink, Text } from '../parts/parts.tsx'
+import { Ago, Bar, Fact, Loaded, Panel, PoolLink, Text } from '../parts/parts.tsx'
 import { Link, Title } from '../router.tsx'
 
 interface Branch {
@@ -75,31 +75,19 @@ export function FanOutPage({ id }: { id: string }) {
 const Summary = ({ tree }: { tree: Tree }) => (
   <section class="panel" aria-label="Facts">
     <dl class="facts">
-      <div>
-        <dt>Status</dt>
-        <dd>
-          <Mark state={tree.status} />
-        </dd>
-      </div>
-      <div>
-        <dt>Decision</dt>
-        <dd>{tree.aggregation === null ? 'open' : words(tree.aggregation)}</dd>
-      </div>
-      <div>
-        <dt>Branches</dt>
-        <dd class="number">
-          {Object.entries(tree.counts)
-            .filter(([, number]) => number > 0)
-            .map(([status, number]) => `${count(number)} ${wordOf(status).toLowerCase()}`)
-            .join(', ') || 'none yet'}
-        </dd>
-      </div>
-      <div>
-        <dt>Submitted</dt>
-        <dd>
-          <Ago at={tree.submitted_at} />
-        </dd>
-      </div>
+      <Fact name="Status">
+        <Mark state={tree.status} />
+      </Fact>
+      <Fact name="Decision">{tree.aggregation === null ? 'open' : words(tree.aggregation)}</Fact>
+      <Fact name="Branches" class="number">
+        {Object.entries(tree.counts)
+          .filter(([, number]) => number > 0)
+          .map(([status, number]) => `${count(number)} ${wordOf(status).toLowerCase()}`)
+          .join(', ') || 'none yet'}
+      </Fact>
+      <Fact name="Submitted">
+        <Ago at={tree.submitted_at} />
+      </Fact>
     </dl>
     {tree.branches.length > 12 && <Strip branches={tree.branches} />}
     {tree.error !== null && (

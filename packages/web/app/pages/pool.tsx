@@ -7,7 +7,7 @@ import { Chart } from '../parts/chart.tsx'
 import { Confirm } from '../parts/dialog.tsx'
 import { clock, count, milliseconds } from '../parts/format.ts'
 import { Mark, wordOf } from '../parts/marks.tsx'
-import { Ago, LoadBar, Loaded, Panel, Problem, Said, Source, Text } from '../parts/parts.tsx'
+import { Ago, Fact, LoadBar, Loaded, Panel, Problem, Said, Source, Text } from '../parts/parts.tsx'
 import { TaskRows } from '../parts/task-rows.tsx'
 import { Link, Title } from '../router.tsx'
 
@@ -119,40 +119,25 @@ function Actions({ name, done }: { name: string; done: () => void }) {
 const Facts = ({ pool }: { pool: Pool }) => (
   <section class="panel" aria-label="Facts">
     <dl class="facts">
-      <div>
-        <dt>Health</dt>
-        <dd>
-          <Mark state={pool.health_status} />
-          {pool.draining === true && ' (draining)'}
-        </dd>
-      </div>
-      <div>
-        <dt>Load</dt>
-        <dd>
-          <LoadBar used={pool.current_workers} total={pool.max_workers} />
-          <span class="number">
-            {count(pool.current_workers)} of {count(pool.max_workers)} workers, {count(pool.queue_size)}{' '}
-            waiting inside
-          </span>
-        </dd>
-      </div>
-      <div>
-        <dt>Kind</dt>
-        <dd>{pool.pool_type.replace('_', ' ')}</dd>
-      </div>
-      <div>
-        <dt>Region</dt>
-        <dd>
-          <Text>{pool.region ?? 'none'}</Text>
-        </dd>
-      </div>
+      <Fact name="Health">
+        <Mark state={pool.health_status} />
+        {pool.draining === true && ' (draining)'}
+      </Fact>
+      <Fact name="Load">
+        <LoadBar used={pool.current_workers} total={pool.max_workers} />
+        <span class="number">
+          {count(pool.current_workers)} of {count(pool.max_workers)} workers, {count(pool.queue_size)} waiting
+          inside
+        </span>
+      </Fact>
+      <Fact name="Kind">{pool.pool_type.replace('_', ' ')}</Fact>
+      <Fact name="Region">
+        <Text>{pool.region ?? 'none'}</Text>
+      </Fact>
       {pool.endpoint != null && (
-        <div>
-          <dt>Endpoint</dt>
-          <dd class="mono">
-            <Text most={300}>{pool.endpoint}</Text>
-          </dd>
-        </div>
+        <Fact name="Endpoint" class="mono">
+          <Text most={300}>{pool.endpoint}</Text>
+        </Fact>
       )}
       <div class="full">
         <dt>Capabilities</dt>

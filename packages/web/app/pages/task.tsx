@@ -6,7 +6,7 @@ import { useQuery } from '../data/use-query.ts'
 import { Confirm } from '../parts/dialog.tsx'
 import { milliseconds } from '../parts/format.ts'
 import { Mark } from '../parts/marks.tsx'
-import { Ago, Loaded, Panel, PoolLink, Problem, Source, Text } from '../parts/parts.tsx'
+import { Ago, Fact, Loaded, Panel, PoolLink, Problem, Source, Text } from '../parts/parts.tsx'
 import { AttemptLine, TimeBand } from '../parts/time-line.tsx'
 import { Why } from '../parts/why.tsx'
 import { Link, Title } from '../router.tsx'
@@ -99,37 +99,23 @@ function Facts({ task, line }: { task: TaskState; line: TimeLine | null }) {
   return (
     <section class="panel" aria-label="Facts">
       <dl class="facts">
-        <div>
-          <dt>Status</dt>
-          <dd>
-            <Mark state={task.status} />
-          </dd>
-        </div>
-        <div>
-          <dt>Pool</dt>
-          <dd>{task.pool_name === null ? 'none' : <PoolLink name={task.pool_name} />}</dd>
-        </div>
-        <div>
-          <dt>Submitted</dt>
-          <dd>
-            <Ago at={task.submitted_at} />
-          </dd>
-        </div>
-        <div>
-          <dt>In all</dt>
-          <dd class="number">{milliseconds(line?.total_ms)}</dd>
-        </div>
-        <div>
-          <dt>Attempts</dt>
-          <dd class="number">{line?.attempts.length ?? task.attempt}</dd>
-        </div>
+        <Fact name="Status">
+          <Mark state={task.status} />
+        </Fact>
+        <Fact name="Pool">{task.pool_name === null ? 'none' : <PoolLink name={task.pool_name} />}</Fact>
+        <Fact name="Submitted">
+          <Ago at={task.submitted_at} />
+        </Fact>
+        <Fact name="In all" class="number">
+          {milliseconds(line?.total_ms)}
+        </Fact>
+        <Fact name="Attempts" class="number">
+          {line?.attempts.length ?? task.attempt}
+        </Fact>
         {typeof reason === 'string' && (
-          <div>
-            <dt>Reason</dt>
-            <dd class="mono">
-              <Text>{reason}</Text>
-            </dd>
-          </div>
+          <Fact name="Reason" class="mono">
+            <Text>{reason}</Text>
+          </Fact>
         )}
       </dl>
       {task.result?.error != null && (

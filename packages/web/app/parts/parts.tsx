@@ -15,6 +15,22 @@ export function Text({ children, most = 200 }: { children: string; most?: number
   )
 }
 
+/** One line of a list of facts (`dl.facts`); the class is of what is said. */
+export const Fact = ({
+  name,
+  class: look,
+  children,
+}: {
+  name: string
+  class?: string
+  children: ComponentChildren
+}) => (
+  <div>
+    <dt>{name}</dt>
+    <dd class={look}>{children}</dd>
+  </div>
+)
+
 export function Panel({
   title,
   aside,
