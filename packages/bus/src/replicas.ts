@@ -13,12 +13,14 @@ const NO_PEERS = 10005
 /** What another process is making at this moment is refused as there, and not found when it is looked at. */
 const BEING_MADE = [10058, 10059]
 const PASSING = new Set([...NO_LEADER, ...BEING_MADE, NO_PEERS])
-/** Elections take seconds; a cluster that is started needs a little longer to find all its servers. */
-const PATIENCE_MS = 15_000
+/** Elections take seconds; a cluster that is started on busy machines needs longer to find all its servers. */
+const PATIENCE_MS = 60_000
+/** Too few servers is more often a mistake than a start. */
+const PATIENCE_FOR_PEERS_MS = 15_000
 const RETRY_MS = 300
 
 /**
- * Runs it again while a cluster has no leader, for 15 s.
+ * Runs it again while a cluster has no leader or does not answer, for 60 s; while it has too few servers, for 15 s.
  * @throws PoolmeshError INVALID_SETTING when the broker cannot keep that many copies, UNAVAILABLE
  */
 export async function onceClusterAgrees<T>(
@@ -26,12 +28,13 @@ export async function onceClusterAgrees<T>(
   replicas: number,
   make: () => Promise<T>,
 ): Promise<T> {
-  const end = performance.now() + PATIENCE_MS
+  const start = performance.now()
   for (;;) {
     try {
       return await make()
     } catch (error) {
-      if (performance.now() > end || !mayPass(nc, error)) throw explain(nc, replicas, error)
+      const patience = codeOf(error) === NO_PEERS ? PATIENCE_FOR_PEERS_MS : PATIENCE_MS
+      if (performance.now() > start + patience || !mayPass(nc, error)) throw explain(nc, replicas, error)
       await sleep(RETRY_MS)
     }
   }

@@ -1,7 +1,7 @@
 // Reading what the streams have: results by task, submissions by id. Direct gets, no consumer.
 import type { DirectStreamAPI, JetStreamManager, StoredMsg } from '@nats-io/jetstream'
 import { jetstreamManager } from '@nats-io/jetstream'
-import { createInbox, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node'
+import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node'
 import {
   batchOfTaskId,
   branchResultSubject,
@@ -10,6 +10,7 @@ import {
   PoolmeshError,
   STREAMS,
 } from '@poolmesh/types'
+import { Existence } from './existence.ts'
 
 /** What is stored under one subject of RESULTS. */
 export interface StoredResults {
@@ -57,51 +58,23 @@ const unreadable = (cause: unknown): PoolmeshError =>
   })
 
 export class StoredTasks implements Disposable {
-  readonly #nc: NatsConnection
   readonly #direct: DirectStreamAPI
   readonly #streams: JetStreamManager['streams']
-  readonly #inbox = `${createInbox()}.`
-  readonly #subscription: Subscription
-  readonly #waiting = new Map<string, { done: (exists: boolean | null) => void; deadline: number }>()
-  readonly #timer: NodeJS.Timeout
-  #next = 0
+  readonly #existence: Existence
 
   private constructor(nc: NatsConnection, jsm: JetStreamManager) {
-    this.#nc = nc
     this.#direct = jsm.direct
     this.#streams = jsm.streams
-    this.#subscription = nc.subscribe(`${this.#inbox}*`, {
-      callback: (error, message) => {
-        if (error) return
-        const token = message.subject.slice(this.#inbox.length)
-        const code = message.headers?.code ?? 0
-        this.#settle(token, code === 404 ? false : code === 0 ? true : null)
-      },
-    })
-    this.#timer = setInterval(() => {
-      const now = performance.now()
-      for (const [token, waiting] of this.#waiting) {
-        if (waiting.deadline > now) return
-        this.#settle(token, null)
-      }
-    }, 250)
+    this.#existence = new Existence(nc)
   }
 
   static async open(nc: NatsConnection): Promise<StoredTasks> {
     return new StoredTasks(nc, await jetstreamManager(nc))
   }
 
-  #settle(token: string, exists: boolean | null): void {
-    const waiting = this.#waiting.get(token)
-    this.#waiting.delete(token)
-    waiting?.done(exists)
-  }
-
-  /** Whether anything is stored under the subject of RESULTS, pipelined; null: the broker did not say. */
+  /** Whether anything is stored under the subject of RESULTS; null: the broker did not say. */
   exists(subject: string, done: (exists: boolean | null) => void): void {
-    const token = (this.#next++).toString(36)
-    this.#waiting.set(token, { done, deadline: performance.now() + 5_000 })
-    this.#nc.publish(`$JS.API.DIRECT.GET.${STREAMS.results}.${subject}`, '', { reply: this.#inbox + token })
+    this.#existence.ask(subject, done)
   }
 
   /**
@@ -221,9 +194,7 @@ export class StoredTasks implements Disposable {
   }
 
   close(): void {
-    clearInterval(this.#timer)
-    this.#subscription.unsubscribe()
-    for (const token of [...this.#waiting.keys()]) this.#settle(token, null)
+    this.#existence[Symbol.dispose]()
   }
 
   [Symbol.dispose](): void {
