@@ -226,7 +226,7 @@ export class TaskEngine<Handle> {
     for (const result of submission.failed) {
       if (stored?.has(result.task_id)) continue
       batch.ready.push(result)
-      this.counters.ended(result.status)
+      this.counters.ended(result.status, null)
       this.#dirty.add(batch)
     }
     if (batch.open === 0 && batch.ready.length === 0) this.#close(batch)
@@ -376,6 +376,7 @@ export class TaskEngine<Handle> {
 
   #lose(entry: Entry, pool: string, run: Run | null, problem?: string): void {
     entry.losses++
+    this.counters.runs.lost++
     this.#scarred.add(entry)
     this.#remember(entry, pool, 'POOL_LOST', problem)
     if (entry.losses < MAX_LOSSES) return
@@ -528,6 +529,7 @@ export class TaskEngine<Handle> {
     const { entry } = run
     this.#abandon(run, 'RUN_TIMEOUT')
     entry.attempts++
+    this.counters.runs.timeout++
     this.#suspects.add(run.pool.name)
     this.#ports.report(run.pool.name, 'run_timeout')
     this.table.failed(entry.preferences.affinityKey, run.pool.name)
@@ -571,6 +573,7 @@ export class TaskEngine<Handle> {
     const now = this.#options.now()
     const key = entry.preferences.affinityKey
     if (answer.kind === 'invalid') {
+      this.counters.runs.invalid++
       this.#suspects.add(run.pool.name)
       this.#ports.report(run.pool.name, 'invalid_result')
       this.#failed(entry, run, 'INVALID_RESULT', answer.problem, null, now)
@@ -578,6 +581,8 @@ export class TaskEngine<Handle> {
     }
     const said = answer.answer
     this.counters.runTime.record(now - run.startedAt)
+    const refused = said.status === 'failed' && said.metadata?.['reason'] === 'POOL_REFUSED'
+    this.counters.runs[refused ? 'refused' : said.status]++
     if (said.status === 'completed') {
       this.table.completed(key, run.pool.name)
       if (this.#suspects.size > 0 && this.#suspects.delete(run.pool.name))
@@ -585,8 +590,7 @@ export class TaskEngine<Handle> {
       entry.attempts++
       this.#end(entry, endedWith(entry, run, said, undefined, now))
     } else if (said.status === 'failed') {
-      if (said.metadata?.['reason'] === 'POOL_REFUSED')
-        this.#refused(entry, run, said.metadata['retry_after_ms'], said.error)
+      if (refused) this.#refused(entry, run, said.metadata?.['retry_after_ms'], said.error)
       else this.#failed(entry, run, 'HANDLER_ERROR', said.error ?? 'the pool gave no reason', said, now)
     } else {
       entry.attempts++
@@ -636,6 +640,7 @@ export class TaskEngine<Handle> {
     if (!run || run.attempt !== attempt || run.pool.name !== pool) return
     this.#free(run)
     run.entry.run = null
+    this.counters.runs.gone++
     this.suspensions.suspend(run.pool.name)
     this.#ports.report(run.pool.name, 'gone')
     this.#notBegun(run.entry, run, 'POOL_GONE')
@@ -713,6 +718,7 @@ export class TaskEngine<Handle> {
   #remember(entry: Entry, pool: string, reason: ErrorCode, error?: string): void {
     const what = { pool, reason, ...(error === undefined ? {} : { error: error.slice(0, 500) }) }
     entry.history = [...entry.history.slice(1 - HISTORY), what]
+    this.counters.retried(reason)
   }
 
   /**
@@ -790,7 +796,7 @@ export class TaskEngine<Handle> {
     const result = 'task_id' in how ? how : endedWithout(entry, how, run, this.#options.now())
     const batch = entry.batch as Batch<Handle>
     this.#settle(entry)
-    this.counters.ended(result.status)
+    this.counters.ended(result.status, entry.task)
     // What was ready before is noted already, or a write that is outstanding will see to it.
     if (batch.ready.push(result) === 1) this.#dirty.add(batch)
     this.#ports.schedule()

@@ -1,4 +1,5 @@
 export type { KnownRun, Past } from './adoption.ts'
+export type { Counters } from './counters.ts'
 export * from './engine.ts'
 export { addHistograms } from './histogram.ts'
 export type { Answer } from './outcome.ts'

@@ -36,6 +36,17 @@ export class HeartbeatWatch {
     return this.#late.has(pool)
   }
 
+  /** ms since the last heartbeat; null: none was heard, or they count as missed. */
+  age(pool: string, now: number): number | null {
+    const at = this.#onTime.get(pool) ?? this.#late.get(pool)
+    return at === undefined ? null : Math.max(0, now - at)
+  }
+
+  /** Pools whose next heartbeat is late, but not yet missed for good. */
+  get late(): number {
+    return this.#late.size
+  }
+
   /** Nothing was heard until `now`, through no fault of the pools: all of them get their full time again. */
   resume(now: number): void {
     for (const pool of [...this.#late.keys(), ...this.#onTime.keys()]) this.beat(pool, now)

@@ -35,6 +35,8 @@ export class Pool {
   /** Workers that are busy with somebody else's work. */
   foreign = 0
   queueSize = 0
+  /** Tasks that were sent to it by this table. */
+  dispatches = 0
   /** When it was last used, in dispatches of this table; 0 for never. */
   lastUsed = 0
   /** Order of registration: the last resort to tell equals apart. */

@@ -151,6 +151,7 @@ export class PoolTable {
     const own: Pool = pool
     if (own.running++ === 0) this.#busy.set(own.name, own)
     own.lastUsed = ++this.#dispatches
+    own.dispatches++
     if (this.#turn?.pool === pool) this.#router.rotation(this.#turn.requirements)?.took(own)
     this.#turn = null
     this.#settle(own)
