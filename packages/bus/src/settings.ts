@@ -111,6 +111,16 @@ export const OWN_SETTINGS = {
     undefined,
     'token that callers of the gateway send as `Authorization: Bearer <token>`; on loopback none is needed',
   ),
+  metrics_port: setting<number>(
+    whole(0, 65_535),
+    0,
+    'port of `/metrics` for Prometheus: of one service, or of all that `npm start` runs; 0: none',
+  ),
+  metrics_host: setting<string>(
+    address,
+    '127.0.0.1',
+    'address that `/metrics` listens on; whoever reaches it reads the names of pools and types of task, without a token',
+  ),
   spawn_file: setting<string | undefined>(
     optional(z.string().min(1)),
     undefined,

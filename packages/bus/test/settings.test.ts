@@ -43,6 +43,7 @@ const RANGES: Record<string, { min: number; max: number; whole: boolean }> = {
   MAHAVISHNU_POOLS__MEMORY_SYNC_INTERVAL: { min: 10, max: 600, whole: true },
   POOLMESH_NATS_PORT: { min: 1, max: 65_535, whole: true },
   POOLMESH_HTTP_PORT: { min: 1, max: 65_535, whole: true },
+  POOLMESH_METRICS_PORT: { min: 0, max: 65_535, whole: true },
   POOLMESH_RESULTS_HOURS: { min: 0.01, max: 8_760, whole: false },
   POOLMESH_MAX_PENDING_BYTES: { min: 1_048_576, max: 2 ** 50, whole: true },
   POOLMESH_WINDOW_TASKS: { min: 100, max: 1_000_000, whole: true },
@@ -81,6 +82,10 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
     bad: ['', 'akosha', 'javascript:alert(1)'],
   },
   POOLMESH_HTTP_HOST: {
+    good: ['127.0.0.1', '0.0.0.0', '::', '::1'].map((address) => [address, address]),
+    bad: ['', 'localhost', '127.0.0.1:8080', '300.0.0.1', '*', 'http://127.0.0.1'],
+  },
+  POOLMESH_METRICS_HOST: {
     good: ['127.0.0.1', '0.0.0.0', '::', '::1'].map((address) => [address, address]),
     bad: ['', 'localhost', '127.0.0.1:8080', '300.0.0.1', '*', 'http://127.0.0.1'],
   },
@@ -176,6 +181,8 @@ test('with nothing set, everything has its default, and every default is a value
   expect(settings.poolmesh).toMatchObject({
     nats_port: 4222,
     http_port: 8080,
+    metrics_port: 0,
+    metrics_host: '127.0.0.1',
     http_host: '127.0.0.1',
     data_dir: '.poolmesh',
     demo: true,

@@ -41,7 +41,10 @@ export const startDistributor: StartService = async (context) => {
   return owned
 }
 
-async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposableStack): Promise<void> {
+async function start(
+  { nc, settings, log, metrics }: ServiceContext,
+  owned: AsyncDisposableStack,
+): Promise<void> {
   const publisher = owned.use(new Publisher(nc))
   const stored = owned.use(await StoredTasks.open(nc))
   const claims = new ClaimCheck(nc)
@@ -64,6 +67,12 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     ),
   )
   owned.use(hearBranches(nc, coordinator))
+  metrics?.source((tell) => {
+    tell('poolmesh_distributor_fanouts', coordinator.active, { status: 'running' })
+    tell('poolmesh_distributor_fanouts', coordinator.waiting, { status: 'pending' })
+    tell('poolmesh_distributor_bytes', coordinator.bytes)
+    tell('poolmesh_distributor_pools', coordinator.pools.size)
+  })
   owned.use(answerForOwn(nc, coordinator))
   const takeUp = owned.use(
     new TakeUp(nc, {

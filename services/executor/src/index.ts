@@ -31,6 +31,7 @@ import { DeadQuestions } from './dead-questions.ts'
 import { drain } from './drain.ts'
 import type { Held } from './held.ts'
 import { Intake } from './intake.ts'
+import { executorMetrics } from './metrics.ts'
 import { answerForOwn } from './own.ts'
 import { ParkedTasks } from './parked.ts'
 import { type DrainingPools, poolListener } from './pools.ts'
@@ -63,7 +64,10 @@ export const startExecutor: StartService = async (context) => {
   return owned
 }
 
-async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposableStack): Promise<void> {
+async function start(
+  { nc, settings, log, metrics }: ServiceContext,
+  owned: AsyncDisposableStack,
+): Promise<void> {
   const id = nuid.next()
   const publisher = owned.use(new Publisher(nc))
   const stored = owned.use(await StoredTasks.open(nc))
@@ -259,6 +263,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
 
   const questions = await Questions.open(nc, { engine, stored, publisher, defaultStrategy, mayAct })
   const stats = owned.use(await ExecutorStats.open(nc, id, engine))
+  metrics?.source(executorMetrics({ engine, jsm, mayAct }))
   const deadQuestions = await DeadQuestions.open(nc, publisher, claims)
   owned.use(await serveQuestions(nc, { questions, deadQuestions, stats, log }))
   const intake = owned.use(

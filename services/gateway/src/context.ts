@@ -10,4 +10,6 @@ export interface Gateway extends ServiceContext {
   registry: PoolRegistry
   monitor: PoolHealthMonitor
   live: Live
+  /** The system as a whole, for Prometheus. */
+  metricsText(): Promise<string>
 }

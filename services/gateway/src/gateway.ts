@@ -1,13 +1,15 @@
 // HTTP for people and programs, on loopback unless told otherwise. It decides nothing: it asks and tells what is on the bus.
 import { jetstreamManager } from '@nats-io/jetstream'
-import { requirePort, type StartService, serve } from '@poolmesh/bus'
+import { type MetricsSink, requirePort, type StartService, serve } from '@poolmesh/bus'
 import { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
 import { createMcpHandler, PoolSpawner, readPoolTypes } from '@poolmesh/mcp'
+import { loadRegistry, MetricSources } from '@poolmesh/metrics'
 import { openPage } from '@poolmesh/web'
 import { buildApp } from './app.ts'
 import type { Gateway } from './context.ts'
 import { Live } from './live/live.ts'
 import { mcpPlug } from './mcp.ts'
+import { systemMetrics } from './overview/metrics.ts'
 import type { Plug } from './plugs.ts'
 import { readinessProbe } from './readiness.ts'
 
@@ -33,6 +35,9 @@ export const startGateway: StartService = async (context) => {
   const live = parts.use(
     await Live.open({ nc, executor, log, heartbeatValidMs: heartbeat_interval * heartbeats_missed * 1_000 }),
   )
+  const tellSystem = systemMetrics(live, executor)
+  context.metrics?.source(tellSystem)
+  context.metrics?.source((tell) => tell('poolmesh_gateway_listeners', live.hub.size))
   const gateway: Gateway = {
     ...context,
     jsm: await jetstreamManager(nc, { checkAPI: false }),
@@ -40,6 +45,7 @@ export const startGateway: StartService = async (context) => {
     registry: new PoolRegistry(nc),
     monitor: parts.use(new PoolHealthMonitor(nc)),
     live,
+    metricsText: await metricsTextOf(tellSystem),
   }
   // Built where it is not there yet, which nobody waits for: until then it says so.
   const page = openPage(log)
@@ -61,4 +67,12 @@ export const startGateway: StartService = async (context) => {
   )
   log.info({ url: `http://${host.includes(':') ? `[${host}]` : host}:${port}` }, 'listening')
   return parts.move()
+}
+
+async function metricsTextOf(tell: Parameters<MetricsSink['source']>[0]): Promise<() => Promise<string>> {
+  const sources = new MetricSources()
+  sources.source(tell)
+  const { Metrics } = await loadRegistry()
+  const metrics = new Metrics({ sources, tellers: ['system'] })
+  return () => metrics.text()
 }

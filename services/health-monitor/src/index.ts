@@ -16,6 +16,7 @@ import { healthEndpoints } from './endpoints.ts'
 import { HttpProbe } from './http-probe.ts'
 import { KubernetesProbe } from './kubernetes-probe.ts'
 import { Line } from './line.ts'
+import { monitorMetrics } from './metrics.ts'
 import { storedEventIds } from './missed-events.ts'
 import { HealthMonitor, MISSED_EVENTS_MS } from './monitor.ts'
 import { readReport } from './reports.ts'
@@ -31,7 +32,10 @@ export const startHealthMonitor: StartService = async (context) => {
   return owned
 }
 
-async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposableStack): Promise<void> {
+async function start(
+  { nc, settings, log, metrics }: ServiceContext,
+  owned: AsyncDisposableStack,
+): Promise<void> {
   const { check_interval, heartbeat_interval } = settings.poolmesh
   const kvm = new Kvm(nc)
   const [jsm, poolBucket, healthBucket] = await Promise.all([
@@ -104,6 +108,7 @@ async function start({ nc, settings, log }: ServiceContext, owned: AsyncDisposab
     if (report) monitor.reported(report)
     return report !== null
   })
+  metrics?.source(monitorMetrics(monitor, () => malformed))
   void line.follow(nc, () => monitor.resume()).catch(() => {})
   const timer = setInterval(() => monitor.tick(), tickMs)
   owned.defer(() => clearInterval(timer))

@@ -67,6 +67,8 @@ export class HealthMonitor implements PoolListener {
   #writeLaterAt = 0
   #ready = false
   #totalChecks = 0
+  #beats = 0
+  #beatsMissed = 0
 
   constructor(parts: MonitorParts) {
     const { settings } = parts
@@ -99,6 +101,16 @@ export class HealthMonitor implements PoolListener {
 
   get totalChecks(): number {
     return this.#totalChecks
+  }
+
+  /** Heartbeats of registered pools: those that came, times that so many were missed that the pool counts as lost, and pools that are late. */
+  get heartbeats(): { heard: number; missed: number; late: number } {
+    return { heard: this.#beats, missed: this.#beatsMissed, late: this.#heartbeats.late }
+  }
+
+  /** ms since the last heartbeat; null: it sends none, or counts as lost. */
+  heartbeatAge({ name }: Watched): number | null {
+    return this.#heartbeats.age(name, performance.now())
   }
 
   get(name: string): Watched | undefined {
@@ -174,6 +186,7 @@ export class HealthMonitor implements PoolListener {
     const pool = this.#pools.get(name)
     if (!pool) return
     const now = performance.now()
+    this.#beats++
     this.#heartbeats.beat(name, now)
     pool.breaker.beat()
     if (pool.breaker.status === 'unavailable') this.#scheduleOf(pool).hurry(pool, now)
@@ -225,6 +238,7 @@ export class HealthMonitor implements PoolListener {
     const { late, missed } = this.#heartbeats.sweep(now)
     for (const pool of this.#named(late)) this.#scheduleOf(pool).hurry(pool, now)
     for (const pool of this.#named(missed)) {
+      this.#beatsMissed++
       pool.breaker.lost('heartbeats_missed', now)
       this.#settle(pool)
     }

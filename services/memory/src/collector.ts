@@ -8,7 +8,7 @@ import {
   jetstreamManager,
 } from '@nats-io/jetstream'
 import { type NatsConnection, nanos } from '@nats-io/transport-node'
-import type { Logger } from '@poolmesh/bus'
+import type { Logger, TellMetric } from '@poolmesh/bus'
 import { completedSubject, STREAMS } from '@poolmesh/types'
 import { Breaker } from './breaker.ts'
 import type { Destination } from './destination.ts'
@@ -45,6 +45,9 @@ export class Collector implements AsyncDisposable {
   readonly #consumer: Consumer
   readonly #leftOver: LeftOver
   readonly #breaker = new Breaker()
+  readonly #counts = { stored: 0, refused: 0, given_up: 0 }
+  /** ms since the epoch; null: not yet. */
+  #syncedAt: number | null = null
   readonly #running: Promise<void>
 
   private constructor(options: CollectorOptions, consumer: Consumer, leftOver: LeftOver) {
@@ -96,7 +99,10 @@ export class Collector implements AsyncDisposable {
       this.#broke(`the results cannot be read: ${(error as Error).message}`)
       return false
     }
-    if (works.length === 0) return false
+    if (works.length === 0) {
+      this.#syncedAt = Date.now()
+      return false
+    }
     const keep = setInterval(() => {
       for (const work of works) work.working()
     }, ACK_WAIT_MS / 3)
@@ -109,6 +115,8 @@ export class Collector implements AsyncDisposable {
     }
     const accepted = works.reduce((sum, work) => sum + work.accepted, 0)
     const refused = works.reduce((sum, work) => sum + work.refusals, 0)
+    this.#counts.stored += accepted
+    this.#counts.refused += refused
     // A server that refuses everything is at fault, and not the results.
     if (trouble === null && accepted === 0 && refused > 0) trouble = 'it refuses everything'
     if (this.#options.stopping.aborted) trouble = null
@@ -117,6 +125,7 @@ export class Collector implements AsyncDisposable {
     const again = this.#options.stopping.aborted ? 0 : this.#breaker.waitMs(performance.now())
     const settled = await Promise.all(works.map((work) => work.settle(accepted > 0, again)))
     clearInterval(keep)
+    this.#counts.given_up += settled.flat().length
     for (const { task_id, reason } of settled.flat())
       log.warn({ task_id, reason, destination: destination.source }, 'a result is refused and given up')
     if (accepted > 0) log.info({ destination: destination.source, stored: accepted, refused }, 'stored')
@@ -152,6 +161,7 @@ export class Collector implements AsyncDisposable {
     const { destination, log } = this.#options
     if (this.#breaker.failures > 0) log.info({ destination: destination.source }, 'it takes results again')
     this.#breaker.succeeded()
+    this.#syncedAt = Date.now()
   }
 
   async #pause(ms: number): Promise<void> {
@@ -163,6 +173,18 @@ export class Collector implements AsyncDisposable {
     await promise
     clearTimeout(timer)
     stopping.removeEventListener('abort', over)
+  }
+
+  /** What was brought there, and what waits. */
+  async tell(tell: TellMetric): Promise<void> {
+    const destination = this.#options.destination.source
+    for (const [outcome, count] of Object.entries(this.#counts))
+      tell('poolmesh_memory_results_total', count, { destination, outcome })
+    tell('poolmesh_memory_failures_in_row', this.#breaker.failures, { destination })
+    if (this.#syncedAt !== null)
+      tell('poolmesh_memory_last_sync_timestamp_seconds', this.#syncedAt / 1_000, { destination })
+    const { num_pending, num_ack_pending } = await this.#consumer.info()
+    tell('poolmesh_memory_pending_messages', num_pending + num_ack_pending, { destination })
   }
 
   /** After `stopping`: what was under way has ended, and the rest is handed back. */

@@ -48,7 +48,10 @@ export const startMemory: StartService = async (context) => {
       ],
     }),
   )
-  for (const destination of destinations) parts.use(await collect(context, destination, stop.signal))
+  for (const destination of destinations) {
+    const collector = parts.use(await collect(context, destination, stop.signal))
+    context.metrics?.source((tell) => collector.tell(tell))
+  }
   // First of all: they stop together, and each is waited for.
   parts.defer(() => {
     log.info('stops')

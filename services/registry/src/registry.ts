@@ -12,6 +12,7 @@ import { Discovery } from './discovery.ts'
 import { Drains } from './drains.ts'
 import { descriptorSchema, endpoints, type IgnoredHeartbeats } from './endpoints.ts'
 import { InOrder } from './in-order.ts'
+import { PoolChanges, registryMetrics } from './metrics.ts'
 import { PoolEvents } from './pool-events.ts'
 import { PoolStore } from './pool-store.ts'
 import { Registrar } from './registrar.ts'
@@ -25,7 +26,7 @@ const SWEEP_MS = 30_000
  * Starts the registry: it keeps the pools of the bucket POOLS and answers for them. Any number of processes may run,
  * each with all pools in memory. The streams and buckets have to be there (`ensureTopology`).
  */
-export const startRegistry: StartService = async ({ nc, settings, log }) => {
+export const startRegistry: StartService = async ({ nc, settings, log, metrics }) => {
   await using parts = new AsyncDisposableStack()
   const { heartbeat_interval, heartbeats_missed, check_timeout } = settings.poolmesh
   const catalog = new PoolCatalog(heartbeat_interval * heartbeats_missed * 1_000)
@@ -33,7 +34,9 @@ export const startRegistry: StartService = async ({ nc, settings, log }) => {
   const inOrder = new InOrder()
   const registrar = new Registrar(catalog, store, parts.use(new PoolEvents(nc, log)), inOrder)
   const ignoredHeartbeats: IgnoredHeartbeats = { unknown_pool: 0, malformed: 0 }
-  parts.use(await follow({ nc, settings, log }, catalog, ignoredHeartbeats))
+  const changes = new PoolChanges()
+  parts.use(await follow({ nc, settings, log }, catalog, ignoredHeartbeats, changes))
+  metrics?.source(registryMetrics({ catalog, changes, ignoredHeartbeats }))
   parts.defer(() => Promise.race([inOrder.idle(), afterMs(STOP_MS)]))
   parts.use(new Drains(nc, catalog, registrar, log))
 
@@ -74,6 +77,7 @@ function follow(
   { nc, log }: ServiceContext,
   catalog: PoolCatalog,
   ignored: IgnoredHeartbeats,
+  changes: PoolChanges,
 ): Promise<AsyncDisposable> {
   return followPools(
     nc,
@@ -82,11 +86,14 @@ function follow(
         catalog.heard(revision)
         if (!isRegisteredPool(pool)) throw new TypeError('no pool')
         catalog.put(pool, revision)
+        changes.upserted(pool.name, pool.max_workers)
       },
       removed(name, revision) {
         catalog.remove(name, revision)
         catalog.heard(revision)
+        changes.removed(name)
       },
+      ready: () => changes.ready(),
       health: (name, health) => catalog.judge(name, health),
       heartbeat(name, workers, queued) {
         if (!catalog.heartbeat(name, workers, queued, performance.now())) ignored.unknown_pool++

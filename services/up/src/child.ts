@@ -2,13 +2,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import type { MetricsReport } from '@poolmesh/metrics'
 import { PoolmeshError } from '@poolmesh/types'
+import { ASK_METRICS } from './process-metrics.ts'
 
 /** Doubled with each end in a row, so that a child that cannot start does not use up the machine. */
 const FIRST_RESTART_MS = 250
 const LAST_RESTART_MS = 10_000
 /** A child that ran this long was well: its next end counts as the first. */
 const WELL_AFTER_MS = 30_000
+/** A process that is stuck does not hold up what the others say. */
+const METRICS_MS = 3_000
 /** Lines of a child that did not start, kept to say why. */
 const MAX_KEPT_LINES = 20
 
@@ -27,6 +31,8 @@ export interface Child {
   /** Resolves when it says that it is ready; rejects with its own words when it ends before. */
   readonly ready: Promise<void>
   readonly pid: number | undefined
+  /** What it has counted; empty where it does not say so in time. */
+  metrics(): Promise<MetricsReport>
   /** SIGTERM, and SIGKILL after the limit. */
   stop(limitMs: number): Promise<void>
 }
@@ -80,6 +86,7 @@ export function startChild(options: ChildOptions): Child {
     get pid() {
       return current.pid
     },
+    metrics: () => metricsOf(current),
     async stop(limitMs) {
       stopping = true
       clearTimeout(restart)
@@ -89,6 +96,26 @@ export function startChild(options: ChildOptions): Child {
       clearTimeout(killer)
     },
   }
+}
+
+function metricsOf(child: ChildProcess): Promise<MetricsReport> {
+  return new Promise((resolve) => {
+    const hear = (message: unknown): void => {
+      if (typeof message === 'object' && message !== null && 'metrics' in message)
+        done(message.metrics as MetricsReport)
+    }
+    const done = (report: MetricsReport): void => {
+      clearTimeout(timer)
+      child.off('message', hear)
+      resolve(report)
+    }
+    const timer = setTimeout(() => done([]), METRICS_MS)
+    child.on('message', hear)
+    if (!child.connected) return done([])
+    child.send(ASK_METRICS, (error) => {
+      if (error) done([])
+    })
+  })
 }
 
 function follow(stream: Readable | null, onLine: (line: string) => void): void {

@@ -12,6 +12,7 @@ import {
   silentLogger,
   startNatsServer,
 } from '@poolmesh/bus'
+import { ProcessMetrics } from './process-metrics.ts'
 import { coreServicesOf, loadService, type ServiceName } from './services.ts'
 import { topologyOf } from './settings.ts'
 
@@ -59,12 +60,21 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
   }
   const nc = await connect('poolmesh-embedded')
   await ensureTopology(nc, topologyOf(settings))
-  for (const name of options.services ?? coreServicesOf(settings)) {
+  const names = options.services ?? coreServicesOf(settings)
+  const metrics = new ProcessMetrics(names)
+  for (const name of names) {
     const start = await loadService(name)
     // A connection each, as in processes of their own: what one service sends never waits behind another's.
-    const context = { nc: await connect(`poolmesh-${name}`), settings, log: log.child({ service: name }) }
+    const context = {
+      nc: await connect(`poolmesh-${name}`),
+      settings,
+      log: log.child({ service: name }),
+      metrics: metrics.sources,
+    }
+    metrics.connection(name, context.nc)
     starting.use(await start(context))
   }
+  starting.use(await metrics.serve(settings, log))
   const running = starting.move()
   return { url: server.url, nc, settings, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }

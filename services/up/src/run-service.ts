@@ -1,4 +1,5 @@
 import { connectBus, createLogger, ensureTopology } from '@poolmesh/bus'
+import { ProcessMetrics } from './process-metrics.ts'
 import { runProcess } from './run-process.ts'
 import { loadService, readServiceName } from './services.ts'
 import { loadEnabledSettings, serverOf, topologyOf } from './settings.ts'
@@ -20,7 +21,11 @@ export async function runService(argument: string | undefined): Promise<void> {
     await ensureTopology(nc, topologyOf(settings))
     const start = await loading
     const log = createLogger(name, settings.poolmesh.log_level)
-    running.use(await start({ nc, settings, log }))
+    const metrics = new ProcessMetrics([name])
+    metrics.connection(name, nc)
+    running.use(await start({ nc, settings, log, metrics: metrics.sources }))
+    running.use(await metrics.serve(settings, log))
+    metrics.answerSupervisor()
     log.info({ pid: process.pid, server: nc.getServer() }, 'ready')
     return {
       log,

@@ -35,6 +35,8 @@ async function start(running: AsyncDisposableStack): Promise<Started> {
 async function startAll(running: AsyncDisposableStack, settings: Settings, output: Output): Promise<void> {
   const httpPort = settings.poolmesh.http_port
   await requirePort(httpPort, '127.0.0.1', 'POOLMESH_HTTP_PORT')
+  const { metrics_host, metrics_port } = settings.poolmesh
+  if (metrics_port !== 0) await requirePort(metrics_port, metrics_host, 'POOLMESH_METRICS_PORT')
   const ignored = ignoredSync(settings)
   if (ignored !== null) output.notice(ignored)
   const server = settings.natsUrl ?? (await startBroker(running, settings, output.notice))
@@ -43,7 +45,13 @@ async function startAll(running: AsyncDisposableStack, settings: Settings, outpu
   running.defer(() => nc.close())
   const copies = await ensureTopology(nc, topologyOf(settings))
 
-  const env = { ...process.env, NATS_URL: server, POOLMESH_LOG_LEVEL: output.level }
+  // The supervisor serves the metrics of all.
+  const env = {
+    ...process.env,
+    NATS_URL: server,
+    POOLMESH_LOG_LEVEL: output.level,
+    POOLMESH_METRICS_PORT: '0',
+  }
   const child = (name: string, file: string, ...args: string[]): Child =>
     startChild({
       name,
@@ -67,6 +75,8 @@ async function startAll(running: AsyncDisposableStack, settings: Settings, outpu
   if (settings.poolmesh.demo) pools.push(child('demonstration pools', 'demo.ts'))
   await Promise.all([ready, ...pools.map((one) => one.ready)])
 
+  if (metrics_port !== 0) running.use(await serveMetricsOf(services, settings))
+
   const address = `nats://${nc.getServer()}`
   if (settings.poolmesh.demo) await showSample(server, token)
   process.stdout.write(`${durabilityLine(settings, copies)}\n`)
@@ -81,6 +91,17 @@ async function showSample(server: string, token: string | undefined): Promise<vo
   ])
   const poolNames = [textPool.name, dataPool.name]
   await runSample({ server, token, poolNames, write: (text) => process.stdout.write(text) })
+}
+
+/** One address for all services. */
+async function serveMetricsOf(services: readonly Child[], settings: Settings): Promise<AsyncDisposable> {
+  const { loadRegistry, serveMetrics } = await import('@poolmesh/metrics')
+  const { mergedText } = await loadRegistry()
+  const server = await serveMetrics(settings.poolmesh, async () =>
+    mergedText(await Promise.all(services.map((one) => one.metrics()))),
+  )
+  process.stdout.write(`metrics ${server.url}\n`)
+  return server
 }
 
 async function startBroker(

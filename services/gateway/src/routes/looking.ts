@@ -5,7 +5,6 @@ import { memorySearchReplySchema } from '@poolmesh/types'
 import * as z from 'zod'
 import type { Gateway } from '../context.ts'
 import { type Route, route } from '../http/route.ts'
-import { metricsOf } from '../overview/metrics.ts'
 import type { Readiness } from '../readiness.ts'
 import { alertSchema, limitSchema, overviewSchema, pageOf, pageQuery } from './shapes.ts'
 
@@ -15,7 +14,7 @@ const readinessSchema = z.object({
   parts: z.record(z.string(), z.enum(['up', 'down'])),
 })
 
-export function lookingRoutes({ nc, live, executor }: Gateway, probe: () => Promise<Readiness>): Route[] {
+export function lookingRoutes({ nc, live, metricsText }: Gateway, probe: () => Promise<Readiness>): Route[] {
   const tag = 'overview'
   return [
     route({
@@ -53,8 +52,8 @@ export function lookingRoutes({ nc, live, executor }: Gateway, probe: () => Prom
         200: { description: 'Metrics in text.', schema: z.string(), type: 'text/plain' },
       },
       handle: async ({ reply }) => {
-        const stats = await executor.getExecutorStats({ timeoutMs: 4_000 }).catch(() => null)
-        return reply.type('text/plain; version=0.0.4; charset=utf-8').send(metricsOf(live.overview(), stats))
+        const text = await metricsText()
+        return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text)
       },
     }),
     route({
