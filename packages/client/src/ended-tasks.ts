@@ -4,7 +4,6 @@ import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node'
 import {
   completedSubject,
   type DistributedTaskResult,
-  isJsonObject,
   STREAMS,
   SUBJECTS,
   type TerminalStatus,
@@ -12,6 +11,7 @@ import {
 import { onAbort } from './abort.ts'
 import { EventStream } from './event-stream.ts'
 import { type BackPage, readBack } from './read-back.ts'
+import { readResults } from './task-summary.ts'
 
 /**
  * How a task ended, and when that was stored. An output that was too large for a message is not in it: `output` is null
@@ -71,7 +71,7 @@ export async function recentResults(
     cursor: options.cursor,
     scan: options.scan ?? DEFAULT_SCAN,
     read: (message: StoredMsg) =>
-      resultsIn(message.string()).map((result) =>
+      readResults(message.data).map((result) =>
         result && wanted(result) ? { result, at: message.time.toISOString(), sequence: message.seq } : null,
       ),
   })
@@ -95,7 +95,7 @@ export function tailResults(nc: NatsConnection, options: TailResultsOptions = {}
     callback: (error, message) => {
       if (error) return
       const stored = storedAs(message.headers)
-      for (const result of resultsIn(message.string()))
+      for (const result of readResults(message.data))
         if (result && wanted(result)) stream.push({ result, ...stored })
     },
   })
@@ -109,25 +109,6 @@ const storedAs = (headers: MsgHdrs | undefined): Pick<EndedTask, 'at' | 'sequenc
   at: headers?.get('Nats-Time-Stamp') || new Date().toISOString(),
   sequence: Number(headers?.get('Nats-Sequence') ?? 0),
 })
-
-/** Null for what is no result: a stranger may have published it. */
-function resultsIn(text: string): (DistributedTaskResult | null)[] {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return []
-  }
-  return (Array.isArray(value) ? value : [value]).map((one) => (isResult(one) ? one : null))
-}
-
-/** As much as readers rely on. A full check of each would cost more than everything else here. */
-const isResult = (value: unknown): value is DistributedTaskResult =>
-  isJsonObject(value) &&
-  typeof value['task_id'] === 'string' &&
-  typeof value['status'] === 'string' &&
-  typeof value['duration'] === 'number' &&
-  isJsonObject(value['metadata'])
 
 function matcherOf({ status, pool }: ResultFilter = {}): (result: DistributedTaskResult) => boolean {
   return (result) =>

@@ -32,6 +32,7 @@ export {
 export type { EventStream } from './event-stream.ts'
 export { DistributedTaskExecutor } from './executor.ts'
 export { PoolHealthMonitor } from './health-monitor.ts'
+export { type ListTasksOptions, listTasks } from './list-tasks.ts'
 export { searchMemory } from './memory.ts'
 export {
   type PoolChange,
@@ -39,6 +40,7 @@ export {
   type PoolEventOptions,
   type RecentPoolEventsOptions,
   recentPoolEvents,
+  type StoredPoolChange,
 } from './pool-events.ts'
 export type { BackPage } from './read-back.ts'
 export { type PoolFilter, type PoolPage, PoolRegistry, type PoolRegistryOptions } from './registry.ts'
@@ -52,3 +54,4 @@ export {
   type SystemOptions,
 } from './system.ts'
 export type { SubmitOptions, TaskEvent, TaskHandle } from './task-handle.ts'
+export { readResults, summaryOf, type TaskSummary } from './task-summary.ts'

@@ -9,6 +9,8 @@ import { type BackPage, readBack } from './read-back.ts'
 export type PoolEventKind = 'registered' | 'deregistered' | 'unhealthy' | 'recovered'
 /** An event, with the last part of its subject. */
 export type PoolChange = PoolEvent & { kind: PoolEventKind }
+/** `sequence`: of the message in the stream of events; grows with each. */
+export type StoredPoolChange = PoolChange & { sequence: number }
 
 export interface PoolEventOptions {
   /** Which ones; default `unhealthy` and `recovered`. */
@@ -88,9 +90,9 @@ export interface RecentPoolEventsOptions {
 export async function recentPoolEvents(
   nc: NatsConnection,
   options: RecentPoolEventsOptions = {},
-): Promise<BackPage<PoolChange>> {
+): Promise<BackPage<StoredPoolChange>> {
   const { kinds, pool } = options
-  return await readBack<PoolChange>(nc, {
+  return await readBack<StoredPoolChange>(nc, {
     stream: STREAMS.poolEvents,
     subject: 'pool.*',
     limit: options.limit ?? DEFAULT_LIMIT,
@@ -99,7 +101,8 @@ export async function recentPoolEvents(
     read: (message) => {
       if (kinds !== undefined && !kinds.includes(kindOf(message.subject))) return [null]
       const event = readEvent(message.subject, message.string())
-      return [event && (pool === undefined || event.pool === pool) ? event : null]
+      const wanted = event && (pool === undefined || event.pool === pool)
+      return [wanted ? { ...event, sequence: message.seq } : null]
     },
   })
 }

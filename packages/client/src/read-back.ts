@@ -1,4 +1,4 @@
-// Reading a stream from its end: windows of direct gets, newest first, no consumer.
+// Reading a stream from its end, a window of direct gets at a time: JetStream itself reads forwards only. No consumer.
 import {
   type BatchCallback,
   type JetStreamManager,
@@ -10,15 +10,13 @@ import { isNothing } from '@poolmesh/bus'
 import { PoolmeshError } from '@poolmesh/types'
 import { unavailable } from './requests.ts'
 
-/** Sequences that one direct get covers: in memory at one time is what they hold. */
-const WINDOW = 64
-
-interface Position {
-  /** Of a message in the stream. */
-  sequence: number
-  /** Of an item in the message. */
-  index: number
-}
+/** Sequences of the first window; it grows where little lies in it, for a stream may have long gaps. */
+const FIRST_WINDOW = 32
+const WINDOW_MESSAGES = 512
+/** Of one window in memory. */
+const WINDOW_BYTES = 4 * 1024 ** 2
+/** What is read for one page; its cursor goes on behind. */
+const PAGE_BYTES = 32 * 1024 ** 2
 
 export interface BackPage<Item> {
   /** Newest first. */
@@ -27,17 +25,28 @@ export interface BackPage<Item> {
   cursor: string | null
 }
 
-export interface BackOptions<Item> {
+interface BackSource<Item> {
   stream: string
   /** Filter on the subjects of the stream. */
   subject: string
-  /** Items at most. */
-  limit: number
   cursor?: string | null | undefined
-  /** Items that are looked at, at most: a filter that nothing fits must not read the whole stream at one time. */
-  scan: number
   /** What a message has in it, oldest first; null for what the caller does not want. */
   read(message: StoredMsg): (Item | null)[]
+}
+
+export interface BackOptions<Item> extends BackSource<Item> {
+  /** Items at most. */
+  limit: number
+  /** Items that are looked at, at most: a filter that nothing fits must not read the whole stream at one time. */
+  scan: number
+}
+
+export interface FoundBack<Item> {
+  item: Item | null
+  /** The cursor of a page that begins with it. */
+  cursor: string
+  /** As much was read as one page may: it is left to the next. */
+  spent: boolean
 }
 
 /**
@@ -49,71 +58,94 @@ export async function readBack<Item>(
   nc: NatsConnection,
   options: BackOptions<Item>,
 ): Promise<BackPage<Item>> {
-  const from = options.cursor == null ? null : parseCursor(options.cursor)
+  const items: Item[] = []
+  let looked = 0
+  for await (const { item, cursor, spent } of itemsBack(nc, options)) {
+    if (items.length >= options.limit || looked >= options.scan || spent) return { items, cursor }
+    looked++
+    if (item !== null) items.push(item)
+  }
+  return { items, cursor: null }
+}
+
+/** What the stream has, newest first. @throws PoolmeshError INVALID_INPUT for a cursor that is none, UNAVAILABLE */
+export async function* itemsBack<Item>(
+  nc: NatsConnection,
+  source: BackSource<Item>,
+): AsyncGenerator<FoundBack<Item>, void, void> {
+  const from = source.cursor == null ? null : parseCursor(source.cursor)
+  let bytes = 0
+  for await (const window of windowsBack(nc, source, from?.sequence ?? null)) {
+    const spent = bytes >= PAGE_BYTES
+    for (const message of window.reverse()) {
+      bytes += message.data.length
+      const found = source.read(message)
+      const last = found.length - 1
+      const start = message.seq === from?.sequence ? Math.min(from.index, last) : last
+      for (let index = start; index >= 0; index--)
+        yield { item: found[index] ?? null, cursor: `${message.seq}-${index}`, spent }
+    }
+  }
+}
+
+/** Messages of one window after the other, each oldest first, the newest window first. */
+async function* windowsBack<Item>(
+  nc: NatsConnection,
+  { stream, subject }: BackSource<Item>,
+  from: number | null,
+): AsyncGenerator<StoredMsg[], void, void> {
   try {
-    const jsm = await jetstreamManager(nc)
-    const { state } = await jsm.streams.info(options.stream)
-    return await collect(jsm, options, from ?? { sequence: state.last_seq, index: -1 }, state.first_seq)
+    const jsm = await jetstreamManager(nc, { checkAPI: false })
+    const { state } = await jsm.streams.info(stream)
+    const first = Math.max(1, state.first_seq)
+    let size = FIRST_WINDOW
+    for (let high = Math.min(from ?? state.last_seq, state.last_seq); high >= first; ) {
+      const low = Math.max(first, high - size + 1)
+      const window = await windowOf(jsm, stream, subject, low, high)
+      if (window === null) {
+        size = Math.max(1, Math.floor((high - low + 1) / 4))
+        continue
+      }
+      yield window
+      if (window.length < WINDOW_MESSAGES / 2) size *= 2
+      high = low - 1
+    }
   } catch (cause) {
     if (cause instanceof PoolmeshError) throw cause
     throw unavailable(
-      `the stream ${options.stream} cannot be read now: ${(cause as Error).message}. \`poolmesh doctor\` looks what is wrong`,
+      `the stream ${stream} cannot be read now: ${(cause as Error).message}. \`poolmesh doctor\` looks what is wrong`,
       cause,
     )
   }
 }
 
-async function collect<Item>(
+/** Null where it is too much for one answer. */
+async function windowOf(
   jsm: JetStreamManager,
-  options: BackOptions<Item>,
-  from: Position,
-  first: number,
-): Promise<BackPage<Item>> {
-  const items: Item[] = []
-  let looked = 0
-  for (let end = from.sequence; end >= first && end > 0; end -= WINDOW) {
-    const start = Math.max(first, 1, end - WINDOW + 1)
-    for (const message of (await windowOf(jsm, options, start, end)).reverse()) {
-      const found = options.read(message)
-      const last =
-        message.seq === from.sequence && from.index >= 0
-          ? Math.min(from.index, found.length - 1)
-          : found.length - 1
-      for (let index = last; index >= 0; index--) {
-        const item = found[index] as Item | null
-        if (items.length >= options.limit || looked >= options.scan)
-          return { items, cursor: `${message.seq}-${index}` }
-        looked++
-        if (item !== null) items.push(item)
-      }
-    }
-  }
-  return { items, cursor: null }
-}
-
-/** Messages from `start` to `end`, oldest first. */
-async function windowOf<Item>(
-  jsm: JetStreamManager,
-  { stream, subject }: BackOptions<Item>,
-  start: number,
-  end: number,
-): Promise<StoredMsg[]> {
-  const found: StoredMsg[] = []
-  for (let seq = start; seq <= end; ) {
-    const some = await getSome(jsm, stream, { seq, next_by_subj: subject, batch: end - seq + 1 })
-    const last = some.at(-1)
-    if (!last) break
-    found.push(...some.filter((message) => message.seq <= end))
-    // The server ends a batch before its time where the messages are large.
-    seq = last.seq + 1
-  }
-  return found
+  stream: string,
+  subject: string,
+  low: number,
+  high: number,
+): Promise<StoredMsg[] | null> {
+  const width = high - low + 1
+  // A wide window is expected to be empty: one message tells whether it is.
+  const batch = width > WINDOW_MESSAGES ? 1 : width
+  const some = await getSome(jsm, stream, {
+    seq: low,
+    next_by_subj: subject,
+    batch,
+    max_bytes: WINDOW_BYTES,
+  })
+  const last = some.at(-1)
+  const complete = last === undefined || last.seq >= high || last.pending === 0
+  return complete ? some.filter(({ seq }) => seq <= high) : null
 }
 
 interface Query {
   seq: number
   next_by_subj: string
   batch: number
+  max_bytes: number
 }
 
 /** With a callback: the library's iterator leaves its subscription behind. */
@@ -128,11 +160,13 @@ const getSome = (jsm: JetStreamManager, stream: string, query: Query): Promise<S
     jsm.direct.getBatch(stream, { ...query, callback }).catch(reject)
   })
 
-function parseCursor(cursor: string): Position {
+function parseCursor(cursor: string): { sequence: number; index: number } {
   const match = /^(\d{1,15})-(\d{1,6})$/.exec(cursor)
-  if (!match) {
-    const message = 'is none that a list gave'
-    throw new PoolmeshError('INVALID_INPUT', `the cursor ${message}`, [{ path: 'cursor', message }])
-  }
-  return { sequence: Number(match[1]), index: Number(match[2]) }
+  if (match) return { sequence: Number(match[1]), index: Number(match[2]) }
+  throw invalidCursor()
+}
+
+export function invalidCursor(): PoolmeshError {
+  const message = 'is none that a list gave'
+  return new PoolmeshError('INVALID_INPUT', `the cursor ${message}`, [{ path: 'cursor', message }])
 }

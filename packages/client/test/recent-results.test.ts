@@ -90,6 +90,22 @@ test('the tail has what is stored from now on, with when and where', async () =>
   expect(Date.parse(seen.at(-1)?.at ?? '')).toBe(Date.parse(items[0]?.at ?? ''))
 })
 
+test('far behind much that is not asked for, and among large ones, none is missed', async () => {
+  const large = (id: string) => ({ ...result(id), output: { text: 'x'.repeat(700_000) } })
+  const ids = Array.from({ length: 40 }, (_, i) => `large${i}`)
+  for (const id of ids) await store(id, large(id))
+  await Promise.all(Array.from({ length: 3_000 }, (_, i) => nc.request(`task.branch.b${i}`, '{}')))
+  await store('last', result('last'))
+  const found: string[] = []
+  let cursor: string | null = null
+  do {
+    const page = await recentResults(nc, { limit: 30, cursor })
+    found.push(...idsOf(page.items))
+    cursor = page.cursor
+  } while (found.length < 41 && cursor !== null)
+  expect(found.slice(0, 41)).toEqual(['last', ...ids.toReversed()])
+})
+
 test('a reader that is too slow misses the oldest, and the tail counts them', async () => {
   const tail = tailResults(nc, { buffer: 2 })
   await store(

@@ -1,11 +1,9 @@
-import type { JetStreamManager } from '@nats-io/jetstream'
 import type { ServiceContext } from '@poolmesh/bus'
 import type { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
 import type { Live } from './live/live.ts'
 
 /** What routes work with. */
 export interface Gateway extends ServiceContext {
-  jsm: JetStreamManager
   executor: DistributedTaskExecutor
   registry: PoolRegistry
   monitor: PoolHealthMonitor

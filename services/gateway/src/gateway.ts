@@ -1,5 +1,4 @@
 // HTTP for people and programs, on loopback unless told otherwise. It decides nothing: it asks and tells what is on the bus.
-import { jetstreamManager } from '@nats-io/jetstream'
 import { type MetricsSink, requirePort, type StartService, serve } from '@poolmesh/bus'
 import { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
 import { createMcpHandler, PoolSpawner, readPoolTypes } from '@poolmesh/mcp'
@@ -40,7 +39,6 @@ export const startGateway: StartService = async (context) => {
   context.metrics?.source((tell) => tell('poolmesh_gateway_listeners', live.hub.size))
   const gateway: Gateway = {
     ...context,
-    jsm: await jetstreamManager(nc, { checkAPI: false }),
     executor,
     registry: new PoolRegistry(nc),
     monitor: parts.use(new PoolHealthMonitor(nc)),

@@ -8,15 +8,12 @@ import {
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { isNothing, type Logger } from '@poolmesh/bus'
-import { type PoolEvent, poolEventSchema, STREAMS, SUBJECTS } from '@poolmesh/types'
-import { newestFirst } from '../stored/newest.ts'
-import { type Page, readCursor } from '../stored/results.ts'
+import { recentPoolEvents, type StoredPoolChange } from '@poolmesh/client'
+import { poolEventSchema, STREAMS, SUBJECTS } from '@poolmesh/types'
 
-export type Alert = PoolEvent & {
-  kind: 'unhealthy' | 'recovered'
-  /** Of the stream of events: grows with each. */
-  sequence: number
-}
+const KINDS = ['unhealthy', 'recovered'] as const
+
+export type Alert = StoredPoolChange & { kind: (typeof KINDS)[number] }
 
 const KEPT = 200
 const FILTERS = [SUBJECTS.poolUnhealthy, SUBJECTS.poolRecovered]
@@ -116,21 +113,10 @@ export class Alerts implements AsyncDisposable {
     filter: { pool?: string | undefined },
     limit: number,
     cursor: string | undefined,
-  ): Promise<Page<Alert>> {
-    const scan = newestFirst(this.#jsm, {
-      stream: STREAMS.poolEvents,
-      filter: 'pool.*',
-      from: readCursor(cursor)?.sequence ?? null,
-    })
-    const items: Alert[] = []
-    for await (const message of scan.messages) {
-      const alert = alertOf(message)
-      if (!alert || (filter.pool !== undefined && alert.pool !== filter.pool)) continue
-      if (items.length === limit) return { items, next: `${message.seq}-0` }
-      items.push(alert)
-    }
-    const next = scan.next()
-    return { items, next: next === null ? null : `${next}-0` }
+  ): Promise<{ items: Alert[]; next: string | null }> {
+    const { pool } = filter
+    const { items, cursor: next } = await recentPoolEvents(this.#nc, { kinds: KINDS, pool, limit, cursor })
+    return { items: items as Alert[], next }
   }
 
   /** Those behind a sequence, oldest first; null: there are more than {@link MAX_REPLAYED}, or some are gone. */

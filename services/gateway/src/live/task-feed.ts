@@ -1,8 +1,8 @@
 // A sample of the tasks that end. Subscribed to only while somebody listens; at high rates most messages are not even
 // parsed, and how many results they have is estimated.
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node'
+import { readResults, summaryOf, type TaskSummary } from '@poolmesh/client'
 import { SUBJECTS } from '@poolmesh/types'
-import { resultsIn, summaryOf, type TaskSummary } from '../stored/results.ts'
 import type { Hub } from './hub.ts'
 
 const TICK_MS = 500
@@ -46,7 +46,7 @@ export class TaskFeed implements Disposable {
       )
       return
     }
-    const results = resultsIn(message)
+    const results = readResults(message.data).filter((result) => result !== null)
     const now = new Date().toISOString()
     for (const result of results.slice(-room)) this.#items.push(summaryOf(result, now))
     this.#omitted += Math.max(0, results.length - room)

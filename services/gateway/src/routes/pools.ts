@@ -1,3 +1,4 @@
+import { recentResults, summaryOf } from '@poolmesh/client'
 import { cursorAfter, nameOfCursor } from '@poolmesh/core'
 import {
   deregisterReplySchema,
@@ -11,7 +12,6 @@ import * as z from 'zod'
 import type { Gateway } from '../context.ts'
 import { type Route, route } from '../http/route.ts'
 import { shownPool } from '../pools/shown.ts'
-import { listResults } from '../stored/results.ts'
 import {
   flagSchema,
   healthSchema,
@@ -22,6 +22,9 @@ import {
   taskSummarySchema,
 } from './shapes.ts'
 
+/** For a page of what ended on a pool: somebody waits for it. */
+const TASKS_LOOKED_AT = 20_000
+
 const listQuery = pageQuery.extend({
   q: z.string().max(128).optional().describe('A part of the name, the region or a capability, in any case.'),
   kind: poolTypeSchema.optional(),
@@ -30,7 +33,7 @@ const listQuery = pageQuery.extend({
   health: healthSchema.optional(),
 })
 
-export function poolRoutes({ registry, monitor, jsm, live }: Gateway): Route[] {
+export function poolRoutes({ nc, registry, monitor, live }: Gateway): Route[] {
   const known = (name: string) => {
     const pool = live.pools.get(name)
     if (!pool) throw new PoolmeshError('NOT_FOUND', `there is no pool ${name}`)
@@ -138,8 +141,10 @@ export function poolRoutes({ registry, monitor, jsm, live }: Gateway): Route[] {
           schema: pageOf(taskSummarySchema),
         },
       },
-      handle: ({ params: { name }, query: { limit, cursor } }) =>
-        listResults(jsm, { pool: name }, limit, cursor),
+      handle: async ({ params: { name }, query: { limit, cursor } }) => {
+        const page = await recentResults(nc, { filter: { pool: name }, limit, cursor, scan: TASKS_LOOKED_AT })
+        return { items: page.items.map(({ result, at }) => summaryOf(result, at)), next: page.cursor }
+      },
     }),
   ]
 }

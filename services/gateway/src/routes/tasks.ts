@@ -1,3 +1,4 @@
+import { listTasks } from '@poolmesh/client'
 import {
   cancelReplySchema,
   type DistributedTaskResult,
@@ -13,7 +14,6 @@ import * as z from 'zod'
 import type { Gateway } from '../context.ts'
 import { type Route, route } from '../http/route.ts'
 import { attemptsOf, attemptsSchema } from './attempts.ts'
-import { listTasks } from './list-tasks.ts'
 import {
   acceptedSchema,
   pageOf,
@@ -40,7 +40,7 @@ export const SUBMIT_ANSWERS = {
 }
 
 export function taskRoutes(gateway: Gateway, submitting: Submitting): Route[] {
-  const { executor } = gateway
+  const { nc, executor } = gateway
   return [
     route({
       method: 'POST',
@@ -64,7 +64,11 @@ export function taskRoutes(gateway: Gateway, submitting: Submitting): Route[] {
       summary: 'Tasks, newest first: those that wait or run, then those that have ended.',
       query: pageQuery.extend({
         status: z.enum(Object.values(TaskStatus)).optional(),
-        type: z.string().max(256).optional().describe('Of tasks whose type is known: see `task_type`.'),
+        type: z
+          .string()
+          .max(256)
+          .optional()
+          .describe('Of tasks that wait or run: a stored result does not tell its type.'),
         pool: z.string().max(64).optional(),
       }),
       answers: {
@@ -73,7 +77,10 @@ export function taskRoutes(gateway: Gateway, submitting: Submitting): Route[] {
           schema: pageOf(taskSummarySchema),
         },
       },
-      handle: ({ query }) => listTasks(gateway, query),
+      handle: async ({ query }) => {
+        const { items, cursor } = await listTasks(nc, executor, query)
+        return { items, next: cursor }
+      },
     }),
     route({
       method: 'GET',
