@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { ExitCode } from './exit-codes.ts'
-import { addCommonOptions } from './options.ts'
+import { addCommonOptions, addFormatOption } from './options.ts'
 
 /** Told by a command how it ended. */
 export type End = (code: ExitCode) => void
@@ -11,3 +11,7 @@ export const finish = (command: Command, examples: readonly string[]): Command =
     'after',
     `\nExamples:\n${examples.map((example) => `  $ poolmesh ${example}\n`).join('')}`,
   )
+
+/** The same with `--format`, for a command that lists. */
+export const finishList = (command: Command, examples: readonly string[]): Command =>
+  finish(addFormatOption(command), examples)

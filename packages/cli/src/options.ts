@@ -10,6 +10,14 @@ export interface CommonOptions {
   server?: string
 }
 
+const FORMATS = ['table', 'json', 'markdown'] as const
+type Format = (typeof FORMATS)[number]
+
+/** What every command has that lists. `--json` sets the format too. */
+export interface ListOptions extends CommonOptions {
+  format: Format
+}
+
 /** What describes a task; of `submit` and `explain`. */
 export interface TaskOptions {
   payload?: string
@@ -41,8 +49,18 @@ const collect = (value: string, before: string[] = []): string[] => [...before, 
 
 export const addCommonOptions = (command: Command): Command =>
   command
-    .option('--json', "the contract's JSON on standard output and nothing else; a refusal on standard error")
+    .addOption(
+      new Option(
+        '--json',
+        "the contract's JSON on standard output and nothing else; a refusal on standard error",
+      ).implies({ format: 'json' }),
+    )
     .option('--server <url>', 'NATS server (default: NATS_URL, else the one that `npm start` runs)')
+
+export const addFormatOption = (command: Command): Command =>
+  command.addOption(
+    new Option('--format <format>', 'how the list is printed').choices(FORMATS).default('table'),
+  )
 
 export const addTaskOptions = (command: Command): Command =>
   command

@@ -25,7 +25,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<ExitCode>
     // The help that was asked for, or wrong usage: commander has written either.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.wrongInput
     const { reportFailure } = await import('./failure.ts')
-    return reportFailure(error, argv.includes('--json'))
+    return reportFailure(error, asksForJson(argv))
   }
 }
 
@@ -48,6 +48,13 @@ function createProgram(end: (code: ExitCode) => void): Command {
   defineMcp(program, end)
   return program
 }
+
+/** For a failure, of which no command's options are left to ask. */
+const asksForJson = (argv: readonly string[]): boolean =>
+  argv.some(
+    (word, i) =>
+      word === '--json' || word === '--format=json' || (word === 'json' && argv[i - 1] === '--format'),
+  )
 
 const helpAfter = (): string => `
 Exit codes:

@@ -48,6 +48,11 @@ test('one is listed, shown and sent again', async () => {
   expect(titles?.trim().split(/\s+/)).toEqual(['task', 'type', 'reason', 'since', 'error'])
   expect(line).toMatch(new RegExp(`^ +${id} +deadly +POISON +\\S+Z +5 pools were lost`))
   expect(deadListReplySchema.parse(jsonOf(await run(['dead', 'list', '--json']))).dead).toHaveLength(1)
+  const markdown = await run(['dead', 'list', '--format', 'markdown'])
+  expect(markdown.stdout).toMatch(
+    new RegExp(`^\\| task +\\| type .*\\n\\| -[-| ]+\\n\\| ${id} +\\| deadly +\\| POISON `),
+  )
+  expect(jsonOf(await run(['dead', 'list', '--format', 'json']))).toMatchObject({ cursor: null })
   const shown = await run(['dead', 'show', id])
   expect(shown).toMatchObject({ code: 0, stderr: '' })
   expect(shown.stdout.match(/victim-\d: POOL_LOST/g)).toHaveLength(POOLS)

@@ -47,6 +47,7 @@ test.each([
     /'--timeout <seconds>' argument 'soon' is invalid\. It is not a number/,
   ],
   [['submit', 'x', '--strategy', 'best'], /argument 'best' is invalid\. Allowed choices are least_loaded, /],
+  [['pools', 'list', '--format', 'xml'], /'xml' is invalid\. Allowed choices are table, json, markdown/],
   [['status', 'a', 'b'], /too many arguments/],
   [['pools'], /Usage: poolmesh pools/],
   [[], /Usage: poolmesh/],
@@ -82,7 +83,7 @@ test('--server comes before NATS_URL, and neither is shown with its password', a
   const byVariable = await start(['pools', 'list'], { env }).ended
   expect(byVariable.stderr).toContain(`nats://127.0.0.1:${one}, which NATS_URL names`)
   expect(byVariable.stderr).not.toContain('secret')
-  const args = ['pools', 'list', '--json', '--server', `nats://127.0.0.1:${other}`]
+  const args = ['pools', 'list', '--format', 'json', '--server', `nats://127.0.0.1:${other}`]
   const byOption = await start(args, { env }).ended
   expect(byOption).toMatchObject({ code: 3, stdout: '' })
   const message = expect.stringContaining(`nats://127.0.0.1:${other}, which --server names`)

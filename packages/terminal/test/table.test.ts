@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Column, formatFields, formatTable, oneLine, plain } from '../src/index.ts'
+import { type Column, formatFields, formatMarkdown, formatTable, oneLine, plain } from '../src/index.ts'
 
 interface Row {
   name: string
@@ -52,4 +52,19 @@ test('fields are aligned, and those without a value left out', () => {
 test('nothing of what others wrote is obeyed by a terminal', () => {
   expect(plain('a\u001b[31m\u009b\u202e\u0007b\tc\nd')).toBe('a\\u{1b}[31m\\u{9b}\\u{202e}\\u{7}b\tc\nd')
   expect(oneLine(' a\r\n\tb\u0000 ')).toBe('a b\\u{0}')
+})
+
+test('as Markdown nothing is cut, and nothing in a cell is markup', () => {
+  const rows = [
+    { name: '漢字', count: 7 },
+    { name: 'a|b `c` *d* <img src=x> & [e](f) \\', count: 1000000 },
+    { name: 'two\nlines \u001b[31m', count: 2 },
+  ]
+  const [titles, rule, wide, hostile, control] = lines(formatMarkdown(COLUMNS, rows))
+  expect(titles).toMatch(/^\| name +\| +count \|$/)
+  expect(rule).toMatch(/^\| -+ \| -+: \|$/)
+  expect(wide).toMatch(/^\| 漢字 +\| +7 \|$/)
+  expect(wide).toHaveLength((titles?.length ?? 0) - 2)
+  expect(hostile).toBe('| a\\|b \\`c\\` \\*d\\* &lt;img src=x&gt; &amp; \\[e\\](f) \\\\ | 1000000 |')
+  expect(control).toMatch(/^\| two lines \\\\u\{1b\}\\\[31m +\| +2 \|$/)
 })

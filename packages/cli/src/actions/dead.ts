@@ -1,11 +1,12 @@
 import { type DeadListReply, PoolmeshError } from '@poolmesh/types'
 import type { DeadListOptions, DeadPurgeOptions } from '../commands/dead.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { printList } from '../list.ts'
 import { type CommonOptions, requireLimit } from '../options.ts'
-import { notice, print, printJson, terminalWidth } from '../output.ts'
+import { print, printJson } from '../output.ts'
 import { collectPages } from '../pages.ts'
 import { withSystem } from '../system.ts'
-import { formatDead, formatDeadLetter } from '../views/dead.ts'
+import { DEAD_COLUMNS, formatDeadLetter } from '../views/dead.ts'
 
 const PAGE = 100
 
@@ -19,13 +20,13 @@ export async function listDead(options: DeadListOptions): Promise<ExitCode> {
     const { items, cursor } = await collectPages(ask, { from: options.cursor, limit, pageSize: PAGE })
     return { dead: items, cursor }
   })
-  if (options.json) {
-    printJson(page)
-    return EXIT.done
-  }
-  if (page.dead.length > 0) print(formatDead(page.dead, terminalWidth()))
-  else notice('no task is a dead letter')
-  if (page.cursor !== null) notice(`there are more: --cursor ${page.cursor} goes on`)
+  printList(options, {
+    columns: DEAD_COLUMNS,
+    rows: page.dead,
+    json: page,
+    nothing: 'no task is a dead letter',
+    cursor: page.cursor,
+  })
   return EXIT.done
 }
 

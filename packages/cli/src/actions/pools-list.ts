@@ -2,11 +2,11 @@ import type { PoolPage } from '@poolmesh/client'
 import type { PoolListRequest } from '@poolmesh/types'
 import type { PoolsListOptions } from '../commands/pools.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { printList } from '../list.ts'
 import { requireLimit } from '../options.ts'
-import { notice, print, printJson, terminalWidth } from '../output.ts'
 import { collectPages } from '../pages.ts'
 import { withSystem } from '../system.ts'
-import { formatPools } from '../views/pools.ts'
+import { POOL_COLUMNS } from '../views/pools.ts'
 
 /** Pools a page; the registry gives fewer where they would not fit into one message. */
 const PAGE = 1_000
@@ -21,13 +21,13 @@ export async function listPools(options: PoolsListOptions): Promise<ExitCode> {
     const { items, cursor } = await collectPages(ask, { from: options.cursor, limit, pageSize: PAGE })
     return { pools: items, cursor }
   })
-  if (options.json) {
-    printJson(page)
-    return EXIT.done
-  }
-  if (page.pools.length > 0) print(formatPools(page.pools, terminalWidth()))
-  else notice(isFiltered(options) ? 'no pool is like that' : 'no pool is registered')
-  if (page.cursor !== null) notice(`there are more: --cursor ${page.cursor} goes on`)
+  printList(options, {
+    columns: POOL_COLUMNS,
+    rows: page.pools,
+    json: page,
+    nothing: isFiltered(options) ? 'no pool is like that' : 'no pool is registered',
+    cursor: page.cursor,
+  })
   return EXIT.done
 }
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { type End, finish } from '../command.ts'
-import { type CommonOptions, parseNumber } from '../options.ts'
+import { type End, finish, finishList } from '../command.ts'
+import { type CommonOptions, type ListOptions, parseNumber } from '../options.ts'
 
-export type DeadListOptions = CommonOptions & { limit?: number; cursor?: string }
+export type DeadListOptions = ListOptions & { limit?: number; cursor?: string }
 export type DeadPurgeOptions = CommonOptions & { all?: true }
 
 const ID = 'as the list has it'
@@ -16,10 +16,12 @@ export function defineDead(parent: Command, end: End): void {
     .description('List them, oldest first.')
     .option('--limit <count>', 'at most so many (default: all)', parseNumber)
     .option('--cursor <cursor>', 'go on where a list with --limit ended')
-  finish(list, ['dead list', 'dead list --limit 50 --json']).action(async (options: DeadListOptions) => {
-    const { listDead } = await import('../actions/dead.ts')
-    end(await listDead(options))
-  })
+  finishList(list, ['dead list', 'dead list --limit 50 --format markdown']).action(
+    async (options: DeadListOptions) => {
+      const { listDead } = await import('../actions/dead.ts')
+      end(await listDead(options))
+    },
+  )
   const show = dead
     .command('show')
     .description('Show one: the task, and what went wrong with each try.')

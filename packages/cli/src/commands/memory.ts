@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { type End, finish } from '../command.ts'
-import { type CommonOptions, parseNumber } from '../options.ts'
+import { type End, finishList } from '../command.ts'
+import { type ListOptions, parseNumber } from '../options.ts'
 
-export type MemorySearchOptions = CommonOptions & { limit?: number }
+export type MemorySearchOptions = ListOptions & { limit?: number }
 
 export function defineMemory(parent: Command, end: End): void {
   const memory = parent.command('memory').description('Search what tasks came to.')
@@ -11,7 +11,7 @@ export function defineMemory(parent: Command, end: End): void {
     .description('Search recent results, and Session-Buddy and Akosha where results are collected there.')
     .argument('<query>', 'words')
     .option('--limit <count>', 'hits at most, to 100 (default: 10)', parseNumber)
-  finish(search, ["memory search 'tides brest'", 'memory search timeout --limit 50 --json']).action(
+  finishList(search, ["memory search 'tides brest'", 'memory search timeout --limit 50 --json']).action(
     async (query: string, options: MemorySearchOptions) => {
       const { searchMemory } = await import('../actions/memory.ts')
       end(await searchMemory(query, options))

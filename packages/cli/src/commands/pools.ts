@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander'
-import { type End, finish } from '../command.ts'
-import { type CommonOptions, parseNumber } from '../options.ts'
+import { type End, finish, finishList } from '../command.ts'
+import { type CommonOptions, type ListOptions, parseNumber } from '../options.ts'
 
 const TYPES = ['nats', 'mahavishnu', 'session_buddy', 'session-buddy', 'kubernetes']
 
-export type PoolsListOptions = CommonOptions & {
+export type PoolsListOptions = ListOptions & {
   capability?: string
   region?: string
   type?: string
@@ -30,10 +30,10 @@ function defineList(pools: Command, end: End): void {
     .option('--active', 'only pools that are not unavailable')
     .option('--limit <count>', 'at most so many (default: all)', parseNumber)
     .option('--cursor <cursor>', 'go on where a list with --limit ended')
-  finish(command, [
+  finishList(command, [
     'pools list',
     'pools list -c gpu --region eu --active',
-    'pools list --limit 50 --json',
+    'pools list --limit 50 --format markdown',
   ]).action(async (options: PoolsListOptions) => {
     const { listPools } = await import('../actions/pools-list.ts')
     end(await listPools(options))

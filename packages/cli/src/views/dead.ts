@@ -1,16 +1,13 @@
-import { type Column, formatFields, formatTable } from '@poolmesh/terminal'
+import { type Column, formatFields } from '@poolmesh/terminal'
 import type { DeadLetter, DeadSummary } from '@poolmesh/types'
 
-const COLUMNS: Column<DeadSummary>[] = [
+export const DEAD_COLUMNS: Column<DeadSummary>[] = [
   { title: 'task', value: (letter) => letter.task_id, widest: 64 },
   { title: 'type', value: (letter) => letter.task_type, widest: 30 },
   { title: 'reason', value: (letter) => letter.reason, widest: 16 },
   { title: 'since', value: (letter) => letter.at, widest: 24 },
   { title: 'error', value: (letter) => letter.error ?? '-', widest: 80 },
 ]
-
-export const formatDead = (letters: readonly DeadSummary[], width: number | undefined): string =>
-  formatTable(COLUMNS, letters, width)
 
 export const formatDeadLetter = ({ task, result, history, at }: DeadLetter): string =>
   formatFields([

@@ -1,7 +1,7 @@
 import { type Column, formatFields, formatTable } from '@poolmesh/terminal'
 import type { DiscoverReply, PoolView } from '@poolmesh/types'
 
-const COLUMNS: Column<PoolView>[] = [
+export const POOL_COLUMNS: Column<PoolView>[] = [
   { title: 'pool', value: (pool) => pool.name, widest: 40 },
   { title: 'type', value: (pool) => pool.pool_type, widest: 13 },
   { title: 'health', value: (pool) => pool.health_status, widest: 11 },
@@ -10,9 +10,6 @@ const COLUMNS: Column<PoolView>[] = [
   { title: 'region', value: (pool) => pool.region ?? '-', widest: 16 },
   { title: 'capabilities', value: (pool) => pool.capabilities.join(' ') || '-', widest: 60 },
 ]
-
-export const formatPools = (pools: readonly PoolView[], width: number | undefined): string =>
-  formatTable(COLUMNS, pools, width)
 
 export const formatPool = (pool: PoolView): string =>
   formatFields([
