@@ -25,6 +25,7 @@ import {
   parseLines,
   parsePoolAnswer,
   runningSubject,
+  SlotMap,
   workSubject,
 } from '@poolmesh/types'
 import type { KnownRuns, PoolAdapter, RunEvents, Traits } from './adapter.ts'
@@ -71,8 +72,8 @@ export class NatsAdapter implements PoolAdapter {
   readonly #one: Subscription
   #many: Subscription | null = null
   #acts = false
-  readonly #queued = new Map<string, Run[]>()
-  readonly #groups = new Map<string, Group>()
+  readonly #queued = new SlotMap<string, Run[]>()
+  readonly #groups = new SlotMap<string, Group>()
   #next = 0
 
   constructor(nc: NatsConnection, runs: RunEvents, claims: ClaimCheck, log: Logger) {
@@ -203,8 +204,7 @@ export class NatsAdapter implements PoolAdapter {
       if (nobody) this.#runs.gone(pool, fourth, attempt)
       else this.#runs.answer(pool, fourth, attempt, readOne(message, fourth))
     } else {
-      const group = third === this.#id ? this.#groups.get(fourth) : undefined
-      if (group) this.#groups.delete(fourth)
+      const group = third === this.#id ? this.#groups.take(fourth) : undefined
       if (nobody)
         for (const run of group?.runs ?? []) this.#runs.gone(pool, run.entry.task.task_id, run.attempt)
       else this.#answers(pool, message)
@@ -277,7 +277,7 @@ export class NatsAdapter implements PoolAdapter {
   /** Forgets what can no longer come back. */
   sweep(): void {
     const now = performance.now()
-    for (const [id, group] of this.#groups) {
+    for (const [id, group] of this.#groups.entries()) {
       if (group.until > now) return
       this.#groups.delete(id)
     }

@@ -1,7 +1,7 @@
 // Whether anything is stored under subjects of RESULTS. What is asked in one turn of the event loop goes in one request: of
 // tasks that come by the thousand each alone, the question would cost more messages than the answer's tasks.
 import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node'
-import { STREAMS } from '@poolmesh/types'
+import { SlotMap, STREAMS } from '@poolmesh/types'
 
 type Done = (exists: boolean | null) => void
 
@@ -19,7 +19,7 @@ export class Existence implements Disposable {
   readonly #nc: NatsConnection
   readonly #inbox = `${createInbox()}.`
   readonly #subscription: Subscription
-  readonly #asked = new Map<string, Asked>()
+  readonly #asked = new SlotMap<string, Asked>()
   readonly #timer: NodeJS.Timeout
   #next = 0
   #open = new Map<string, Done[]>()
@@ -77,14 +77,13 @@ export class Existence implements Disposable {
 
   /** What was not found until now is as `exists` says. */
   #end(token: string, exists: false | null): void {
-    const waiting = this.#asked.get(token)?.waiting
-    this.#asked.delete(token)
+    const waiting = this.#asked.take(token)?.waiting
     for (const all of waiting?.values() ?? []) for (const done of all) done(exists)
   }
 
   #expire(): void {
     const now = performance.now()
-    for (const [token, { deadline }] of this.#asked) {
+    for (const [token, { deadline }] of this.#asked.entries()) {
       if (deadline > now) return
       this.#end(token, null)
     }
@@ -96,6 +95,6 @@ export class Existence implements Disposable {
     this.#subscription.unsubscribe()
     for (const all of this.#open.values()) for (const done of all) done(null)
     this.#open.clear()
-    for (const token of [...this.#asked.keys()]) this.#end(token, null)
+    for (const [token] of this.#asked.entries()) this.#end(token, null)
   }
 }

@@ -7,6 +7,7 @@ import {
   type Payload,
   type Subscription,
 } from '@nats-io/transport-node'
+import { SlotMap } from '@poolmesh/types'
 import { followLink } from './link.ts'
 
 /**
@@ -40,7 +41,7 @@ export class Publisher implements Disposable {
   readonly #nc: NatsConnection
   readonly #inbox: string
   readonly #subscription: Subscription
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #waiting = new SlotMap<string, Waiting>()
   readonly #timer: NodeJS.Timeout
   readonly #link: Disposable
   readonly #timeoutMs: number
@@ -54,10 +55,10 @@ export class Publisher implements Disposable {
       callback: (error, message) => {
         if (error) return
         const token = message.subject.slice(this.#inbox.length)
-        const waiting = this.#waiting.get(token)
-        if (!waiting) return
-        this.#waiting.delete(token)
-        waiting.done(outcomeOf(message.headers?.code ?? 0, message.data.length === 0 ? '' : message.string()))
+        const waiting = this.#waiting.take(token)
+        waiting?.done(
+          outcomeOf(message.headers?.code ?? 0, message.data.length === 0 ? '' : message.string()),
+        )
       },
     })
     this.#timer = setInterval(() => this.#expire(), 250)
@@ -115,7 +116,7 @@ export class Publisher implements Disposable {
   #expire(): void {
     const now = performance.now()
     // Insertion order is deadline order, so the first that is not due ends the walk.
-    for (const [token, waiting] of this.#waiting) {
+    for (const [token, waiting] of this.#waiting.entries()) {
       if (waiting.deadline > now) return
       this.#waiting.delete(token)
       waiting.done({ kind: 'unknown', message: `no answer within ${this.#timeoutMs} ms` })

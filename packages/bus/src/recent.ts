@@ -4,12 +4,19 @@ export interface RecentLimits {
   bytes: number
 }
 
+interface Kept<T> {
+  item: T
+  bytes: number
+  at: number
+}
+
 /** The last of what came, bounded in age, number and bytes; the oldest goes first. */
 export class Recent<T> {
   readonly #limits: RecentLimits
-  readonly #items = new Map<number, { item: T; bytes: number; at: number }>()
+  #kept: (Kept<T> | undefined)[] = []
+  /** Before it there is nothing any more. */
+  #first = 0
   #bytes = 0
-  #next = 0
 
   constructor(limits: RecentLimits) {
     this.#limits = limits
@@ -17,21 +24,25 @@ export class Recent<T> {
 
   /** @param now ms of a monotonic clock */
   add(item: T, bytes: number, now: number): void {
-    this.#items.set(this.#next++, { item, bytes, at: now })
+    this.#kept.push({ item, bytes, at: now })
     this.#bytes += bytes
     const { ms, count, bytes: most } = this.#limits
-    for (const [key, oldest] of this.#items) {
-      if (this.#items.size <= count && this.#bytes <= most && now - oldest.at <= ms) return
-      this.#items.delete(key)
+    for (let oldest = this.#kept[this.#first]; oldest; oldest = this.#kept[this.#first]) {
+      if (this.#kept.length - this.#first <= count && this.#bytes <= most && now - oldest.at <= ms) break
+      this.#kept[this.#first++] = undefined
       this.#bytes -= oldest.bytes
     }
+    if (this.#first <= this.#kept.length / 2) return
+    this.#kept = this.#kept.slice(this.#first)
+    this.#first = 0
   }
 
   /** All of it, oldest first; nothing is left. */
   take(now: number): T[] {
-    const items = [...this.#items.values()].filter(({ at }) => now - at <= this.#limits.ms)
-    this.#items.clear()
+    const kept = this.#kept.slice(this.#first) as Kept<T>[]
+    this.#kept = []
+    this.#first = 0
     this.#bytes = 0
-    return items.map(({ item }) => item)
+    return kept.filter(({ at }) => now - at <= this.#limits.ms).map(({ item }) => item)
   }
 }

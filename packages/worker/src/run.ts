@@ -19,6 +19,8 @@ export class Run extends TimedItem {
   readonly attempt: number
   /** Among those that have a worker. */
   place = -1
+  /** Among those that wait; 0 for one that never has. */
+  queuedAs = 0
   /** Everyone who asked for this run; each gets the one answer. */
   readonly replies: Reply[]
   /** By `performance.now()`. */

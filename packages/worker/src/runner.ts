@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClaimCheck, Logger, PayloadRef, Progress } from '@poolmesh/bus'
 import { TimerWheel } from '@poolmesh/core'
+import { SlotMap } from '@poolmesh/types'
 import { codeOf, messageOf, outputOf } from './answer.ts'
 import { Answers, type Counts } from './answers.ts'
 import type { TaskHandler } from './definition.ts'
@@ -54,9 +55,11 @@ export class Runner implements Disposable {
   readonly #answers: Answers
   /** A run knows its place here, so that taking one out moves the last one there. */
   readonly #running: Run[] = []
-  readonly #queue = new Set<Run>()
+  /** By when they came. */
+  readonly #queue = new SlotMap<number, Run>()
+  #came = 0
   /** By task id; more than one where an earlier attempt has not ended yet. */
-  readonly #runs = new Map<string, Run[]>()
+  readonly #runs = new SlotMap<string, Run[]>()
   readonly #wheel: TimerWheel<Run>
   readonly #idle: (() => void)[] = []
   #tick: NodeJS.Timeout | null = null
@@ -111,7 +114,7 @@ export class Runner implements Disposable {
   /** Takes no more, and gives back what has not begun: it runs elsewhere sooner. */
   refuseMore(): void {
     this.#stopping = true
-    for (const run of [...this.#queue]) this.#stop(run, { status: 'refused', error: this.#whyNot() })
+    for (const run of [...this.#queue.values()]) this.#stop(run, { status: 'refused', error: this.#whyNot() })
   }
 
   /** Tells what runs to stop. */
@@ -156,7 +159,8 @@ export class Runner implements Disposable {
     this.#wheel.set(run, run.dueAt)
     if (!this.#filling && this.#queue.size === 0 && this.#running.length < maxWorkers) this.#begin(run)
     else {
-      this.#queue.add(run)
+      run.queuedAs = ++this.#came
+      this.#queue.set(run.queuedAs, run)
       this.#fill()
     }
   }
@@ -172,9 +176,9 @@ export class Runner implements Disposable {
     if (this.#filling) return
     this.#filling = true
     try {
-      for (const run of this.#queue) {
+      for (const run of this.#queue.values()) {
         if (this.#running.length >= this.#options.maxWorkers) break
-        this.#queue.delete(run)
+        this.#queue.delete(run.queuedAs)
         this.#begin(run)
       }
     } finally {
@@ -317,7 +321,7 @@ export class Runner implements Disposable {
   #stop(run: Run, ending: Ending): void {
     if (run.ending) return
     run.end(ending)
-    if (this.#queue.delete(run)) {
+    if (this.#queue.delete(run.queuedAs)) {
       this.#answers.ended(run)
       this.#forget(run)
     } else this.#wheel.set(run, performance.now() + GRACE_MS)

@@ -8,7 +8,8 @@ const MAX_LENGTH = 256 * 1024
 
 export class Notes {
   readonly #publisher: Publisher
-  readonly #open = new Map<string, string>()
+  /** By subject. */
+  #open = new Map<string, string>()
 
   constructor(publisher: Publisher) {
     this.#publisher = publisher
@@ -32,7 +33,8 @@ export class Notes {
   }
 
   #flush(): void {
-    for (const [subject, results] of this.#open) this.#publisher.tell(subject, `[${results}]`)
-    this.#open.clear()
+    const open = this.#open
+    this.#open = new Map()
+    for (const [subject, results] of open) this.#publisher.tell(subject, `[${results}]`)
   }
 }

@@ -8,6 +8,7 @@ import {
   type Lane,
   MAX_BATCH_TASKS,
   PoolmeshError,
+  SlotMap,
   SUBJECTS,
   taskIdInBatch,
 } from '@poolmesh/types'
@@ -45,7 +46,7 @@ export class ManyRun {
   readonly #onProgress: SubmitManyOptions['onProgress']
   readonly #abort: Disposable
   readonly #filling = new Map<Lane, Filling>()
-  readonly #submissions = new Set<Submission>()
+  readonly #submissions = new SlotMap<string, Submission>()
   readonly #progress: SubmitProgress = {
     submitted: 0,
     stored: 0,
@@ -102,7 +103,7 @@ export class ManyRun {
     this.#stopped = true
     this.#abort[Symbol.dispose]()
     this.#filling.clear()
-    for (const submission of this.#submissions) {
+    for (const submission of this.#submissions.values()) {
       for (let i = 0; i < submission.size; i++) submission.drop(i)
       this.#engine.outstanding.removeIfOver(submission)
     }
@@ -136,7 +137,7 @@ export class ManyRun {
   }
 
   forget(submission: Submission): void {
-    this.#submissions.delete(submission)
+    this.#submissions.delete(submission.id)
   }
 
   async #pump(): Promise<void> {
@@ -231,7 +232,7 @@ export class ManyRun {
     const id = task.id ?? newSubmissionId()
     try {
       sink.submission = await this.#engine.sendLarge(input, task, id, sink)
-      this.#submissions.add(sink.submission)
+      this.#submissions.set(id, sink.submission)
     } catch (error) {
       sink.fail(id, error)
     }
@@ -244,7 +245,7 @@ export class ManyRun {
 
   #leave(submission: Submission, sink: RunSink): void {
     sink.submission = submission
-    this.#submissions.add(submission)
+    this.#submissions.set(submission.id, submission)
     this.#engine.send(submission)
   }
 
@@ -295,7 +296,7 @@ export class ManyRun {
     this.#failure = { error: reason }
     this.#ready = []
     const ids: string[] = []
-    for (const submission of this.#submissions)
+    for (const submission of this.#submissions.values())
       for (let i = 0; i < submission.size; i++)
         if (submission.isOpen(i)) ids.push(submission.alone ? submission.id : taskIdInBatch(submission.id, i))
     this.stop()

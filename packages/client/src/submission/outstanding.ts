@@ -9,6 +9,7 @@ import {
   isTerminal,
   NOTES_TOGETHER,
   PoolmeshError,
+  SlotMap,
   SUBJECTS,
 } from '@poolmesh/types'
 import { ask, unavailable } from '../requests.ts'
@@ -43,7 +44,7 @@ interface Watched {
 
 export class OutstandingTasks implements Disposable {
   readonly #options: OutstandingOptions
-  readonly #watched = new Map<string, Watched>()
+  readonly #watched = new SlotMap<string, Watched>()
   readonly #deletions = new Set<Promise<void>>()
   readonly #subscription: Subscription
   readonly #timer: NodeJS.Timeout

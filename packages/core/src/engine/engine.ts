@@ -14,6 +14,7 @@ import {
   type ErrorCode,
   LANES,
   type PriorityLane,
+  SlotMap,
   type TaskStatus,
 } from '@poolmesh/types'
 import type { PoolState, PoolTable, Preferences } from '../routing/index.ts'
@@ -123,14 +124,15 @@ export class TaskEngine<Handle> {
   readonly #options: EngineOptions
   readonly #lanes = new LaneScheduler()
   readonly #wheel: TimerWheel<Timed>
-  readonly #batches = new Map<string, Batch<Handle>>()
+  readonly #batches = new SlotMap<string, Batch<Handle>>()
   /** Every task without a stored result. */
   readonly #tasks = new HeldTasks(this.#batches)
   /** By pool; a run knows its place, so that taking one out moves the last one there and hashes nothing. */
   readonly #runs = new Map<string, Run[]>()
   /** Runs that were given up and may still hold a slot, by `<task id>/<attempt>`. */
   readonly #abandoned = new Map<string, Run>()
-  readonly #dirty = new Set<Batch<Handle>>()
+  /** Batches with something to be written, some of them twice. */
+  #dirty: Batch<Handle>[] = []
   readonly #onStored = new Map<string, ((status: TaskStatus | null) => void)[]>()
   /** Tasks with a past: reported failures, or pools lost under them. */
   readonly #scarred = new Set<Entry>()
@@ -227,7 +229,7 @@ export class TaskEngine<Handle> {
       if (stored?.has(result.task_id)) continue
       batch.ready.push(result)
       this.counters.ended(result.status, null)
-      this.#dirty.add(batch)
+      this.#dirty.push(batch)
     }
     if (batch.open === 0 && batch.ready.length === 0) this.#close(batch)
     else this.#parkUntilDue(batch)
@@ -798,7 +800,7 @@ export class TaskEngine<Handle> {
     this.#settle(entry)
     this.counters.ended(result.status, entry.task)
     // What was ready before is noted already, or a write that is outstanding will see to it.
-    if (batch.ready.push(result) === 1) this.#dirty.add(batch)
+    if (batch.ready.push(result) === 1) this.#dirty.push(batch)
     this.#ports.schedule()
   }
 
@@ -814,13 +816,14 @@ export class TaskEngine<Handle> {
 
   /** Hands what is ready to storage. Call it after answers. */
   flush(): void {
+    if (this.#dirty.length === 0) return
     for (const batch of this.#dirty) this.#write(batch)
-    this.#dirty.clear()
+    this.#dirty = []
   }
 
   /** Writes what is ready of a batch that could not be parked. */
   rewrite(batch: Batch<Handle>): void {
-    this.#dirty.add(batch)
+    this.#dirty.push(batch)
     this.#ports.schedule()
   }
 
@@ -909,7 +912,6 @@ export class TaskEngine<Handle> {
       if (entry.state !== 'settled') this.#settle(entry)
     }
     this.#tasks.forget(batch)
-    this.#dirty.delete(batch)
     this.#batches.delete(batch.id)
     this.#bytes -= batch.bytes
   }

@@ -1,6 +1,7 @@
 // Every task without a stored result, by its id. The tasks of a batch are named `<batch>-<index>` and lie in the batch at that
 // index: of what comes of one batch together, only the first has to be looked for. A task that is alone has its batch's id. Any
 // other is in a map.
+import type { SlotMap } from '@poolmesh/types'
 import type { Batch, Entry } from './records.ts'
 
 const [DASH, ZERO, NINE] = [0x2d, 0x30, 0x39] as const
@@ -8,13 +9,13 @@ const [DASH, ZERO, NINE] = [0x2d, 0x30, 0x39] as const
 const MAX_DIGITS = 3
 
 export class HeldTasks<Handle> {
-  readonly #batches: ReadonlyMap<string, Batch<Handle>>
+  readonly #batches: Pick<SlotMap<string, Batch<Handle>>, 'get'>
   readonly #others = new Map<string, Entry>()
   /** Where one was found last. */
   #last: Batch<Handle> | null = null
 
   /** @param batches those that are held, by their ids */
-  constructor(batches: ReadonlyMap<string, Batch<Handle>>) {
+  constructor(batches: Pick<SlotMap<string, Batch<Handle>>, 'get'>) {
     this.#batches = batches
   }
 
