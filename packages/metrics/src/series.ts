@@ -28,6 +28,7 @@ const SYSTEM = {
 }
 
 const EVERY = {
+  poolmesh_process_id: gauge('The process, as its machine numbers it.'),
   poolmesh_broker_connected: gauge('1 while the connection to NATS is up.', 'connection'),
   poolmesh_broker_round_trip_seconds: gauge(
     'A ping of the NATS server and its answer, tried at the scrape.',

@@ -15,6 +15,7 @@ export class ProcessMetrics {
 
   constructor(services: readonly ServiceName[]) {
     this.#services = services
+    this.sources.source((tell) => tell('poolmesh_process_id', process.pid))
   }
 
   connection(name: string, nc: NatsConnection): void {
