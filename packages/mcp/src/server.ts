@@ -1,7 +1,6 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
 import { PoolmeshError } from '@poolmesh/types'
-import * as z from 'zod'
 import type { ToolContext } from './context.ts'
 import { type Telling, TOOLS } from './tools.ts'
 
@@ -16,10 +15,10 @@ const ADVICE: Partial<Record<string, string>> = {
 export function createServer(context: ToolContext): McpServer {
   const server = new McpServer({ name: 'poolmesh', version: '0.1.0' })
   for (const tool of TOOLS) {
-    const { name, title, description, input, annotations } = tool
+    const { name, title, description, input, output: outputSchema, annotations } = tool
     server.registerTool(
       name,
-      { title, description, inputSchema: input, outputSchema: z.looseObject({}), annotations },
+      { title, description, inputSchema: input, outputSchema, annotations },
       async (args: Record<string, unknown>, extra): Promise<CallToolResult> => {
         const token = extra._meta?.progressToken
         let progress = 0
@@ -54,6 +53,7 @@ function failed(error: unknown): CallToolResult {
   return {
     isError: true,
     content: [{ type: 'text', text }],
-    structuredContent: { error: { code, message, issues } },
+    // Not as structured content: clients hold that against the schema of what the tool answers.
+    _meta: { error: { code, message, issues } },
   }
 }

@@ -1,10 +1,11 @@
 // Processes of pools that pool_spawn started. They belong to this object: they are drained when it is disposed of, and
-// live no longer than its process. Each process is a pool of its own, `<name>-<n>`, so that its heartbeats, health and
+// end with its process, however that ends. Each process is a pool of its own, `<name>-<n>`, so that its heartbeats, health and
 // running tasks are its own. Only commands of the configured types are run, with their argument vectors, through no shell.
 import { readFileSync } from 'node:fs'
 import { PoolmeshError } from '@poolmesh/types'
 import * as z from 'zod'
-import { WorkerProcess } from './worker-process.ts'
+import { Guard } from './guard.ts'
+import { DRAIN_MS, WorkerProcess } from './worker-process.ts'
 
 /** Processes of all groups together. */
 const MAX_PROCESSES = 64
@@ -59,6 +60,7 @@ export class PoolSpawner implements AsyncDisposable {
   readonly #groups = new Map<string, Group>()
   /** Processes that are draining count until they are gone. */
   readonly #draining = new Set<WorkerProcess>()
+  readonly #guard = new Guard(DRAIN_MS)
   #closed = false
 
   /** @param env what every process gets: where the server is */
@@ -149,7 +151,7 @@ export class PoolSpawner implements AsyncDisposable {
     for (let made = 0; made < count; made++) {
       const pool = `${group.name}-${group.next++}`
       const env = { ...Object.fromEntries(passed), ...this.#env, POOLMESH_POOL_NAME: pool }
-      group.processes.push(new WorkerProcess(pool, type.command, type.args, env))
+      group.processes.push(new WorkerProcess(pool, type, env, this.#guard))
     }
   }
 
@@ -163,5 +165,6 @@ export class PoolSpawner implements AsyncDisposable {
     this.#closed = true
     await Promise.all(this.names().map((name) => this.close(name)))
     await Promise.all([...this.#draining].map((process) => process.stop()))
+    this.#guard[Symbol.dispose]()
   }
 }

@@ -2,6 +2,7 @@
 import { type DistributedTaskInput, PoolmeshError, RoutingStrategy, searchMemory } from '@poolmesh/client'
 import type { PoolView } from '@poolmesh/types'
 import * as z from 'zod'
+import * as answers from './answers.ts'
 import type { ToolContext } from './context.ts'
 
 export interface Telling {
@@ -15,6 +16,8 @@ interface Tool {
   title: string
   description: string
   input: z.ZodObject
+  /** What it answers where it is not refused; agents are told. */
+  output: z.ZodObject
   annotations: {
     readOnlyHint: boolean
     destructiveHint: boolean
@@ -37,7 +40,10 @@ const ENDS = hints(false, true, true)
 
 const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -')
 const prompt = z.string().min(1).describe('What is to be done; the payload of the task is {"prompt": …}')
-const timeout = z.int().min(1).max(3_600).default(300).describe('Seconds that the run may take')
+/** Agents send null for what they leave open. */
+const or = <Schema extends z.ZodType, Value>(schema: Schema, value: Value) =>
+  schema.nullish().transform((given) => given ?? value)
+const timeout = or(z.int().min(1).max(3_600), 300).describe('Seconds that the run may take; default 300')
 const workers = z.int().min(1).max(64)
 /** Names that agents use for strategies, beyond ours. */
 const SELECTORS: Readonly<Record<string, RoutingStrategy>> = {
@@ -94,9 +100,15 @@ async function registered(context: ToolContext, poolId: string): Promise<PoolVie
 }
 
 async function closePool(context: ToolContext, poolId: string): Promise<object> {
-  if (context.spawner.has(poolId))
-    return { pool_id: poolId, closed: true, processes_ended: await context.spawner.close(poolId) }
-  await context.registry.deregisterPool(poolId, { drain: true })
+  const { registry, spawner } = context
+  if (spawner.has(poolId)) {
+    const names = memberNames(context, poolId)
+    const ended = await spawner.close(poolId)
+    // One that was killed, or told to end before it had begun, did not say so itself.
+    await Promise.allSettled(names.map((name) => registry.deregisterPool(name)))
+    return { pool_id: poolId, closed: true, processes_ended: ended }
+  }
+  await registry.deregisterPool(poolId, { drain: true })
   return { pool_id: poolId, closed: true, processes_ended: 0 }
 }
 
@@ -106,12 +118,13 @@ export const TOOLS: readonly Tool[] = [
     title: 'List pools',
     description: 'The pools that there are, a page at a time, and those that were spawned here.',
     input: z.object({
-      capability: z.string().optional(),
-      region: z.string().optional(),
-      active_only: z.boolean().optional(),
-      limit: z.int().min(1).max(1_000).default(100),
-      cursor: z.string().optional(),
+      capability: or(z.string(), undefined),
+      region: or(z.string(), undefined),
+      active_only: or(z.boolean(), undefined),
+      limit: or(z.int().min(1).max(1_000), 100).describe('Default 100'),
+      cursor: or(z.string(), undefined).describe('What the page before gave'),
     }),
+    output: answers.list,
     annotations: READS,
     run: async ({ registry, spawner }, args) => ({
       ...(await registry.listPools(args)),
@@ -125,9 +138,10 @@ export const TOOLS: readonly Tool[] = [
     input: z.object({
       pool_type: id,
       name: id.max(56),
-      min_workers: workers.default(1),
-      max_workers: workers.default(10),
+      min_workers: or(workers, 1).describe('Started at once; default 1'),
+      max_workers: or(workers, 10).describe('Default 10'),
     }),
+    output: answers.group,
     annotations: STARTS,
     run: async ({ spawner }, { pool_type, name, min_workers, max_workers }) =>
       spawner.spawn({ poolType: pool_type, name, min: min_workers, max: max_workers }),
@@ -137,6 +151,7 @@ export const TOOLS: readonly Tool[] = [
     title: 'Run on a pool',
     description: 'Runs a prompt on one pool and waits for the result.',
     input: z.object({ pool_id: id, prompt, timeout }),
+    output: answers.result,
     annotations: RUNS,
     async run(context, { pool_id, prompt: text, timeout: seconds }, telling) {
       const { name } = await poolOf(context, pool_id)
@@ -150,10 +165,11 @@ export const TOOLS: readonly Tool[] = [
     description: 'Runs a prompt on the pool that a routing strategy chooses, and waits for the result.',
     input: z.object({
       prompt,
-      pool_selector: selector.default('least_loaded'),
+      pool_selector: or(selector, RoutingStrategy.LEAST_LOADED).describe('Default least_loaded'),
       timeout,
-      required_capabilities: z.array(z.string()).max(64).default([]),
+      required_capabilities: or(z.array(z.string()).max(64), []),
     }),
+    output: answers.result,
     annotations: RUNS,
     run: (context, { prompt: text, pool_selector, timeout: seconds, required_capabilities }, telling) =>
       execute(
@@ -172,7 +188,8 @@ export const TOOLS: readonly Tool[] = [
     name: 'pool_monitor',
     title: 'Watch pools',
     description: 'How busy pools are, and the processes of those that were spawned here.',
-    input: z.object({ pool_ids: z.array(id).max(100).optional() }),
+    input: z.object({ pool_ids: or(z.array(id).max(100), undefined).describe('Default: all, at most 100') }),
+    output: answers.monitor,
     annotations: READS,
     async run(context, { pool_ids }) {
       const { registry, spawner } = context
@@ -187,6 +204,7 @@ export const TOOLS: readonly Tool[] = [
     title: 'Scale a pool',
     description: 'Starts or drains processes of a pool that was spawned here, within its min and max.',
     input: z.object({ pool_id: id, target_workers: workers }),
+    output: answers.group,
     annotations: ENDS,
     run: async ({ spawner }, { pool_id, target_workers }) => spawner.scale(pool_id, target_workers),
   }),
@@ -195,6 +213,7 @@ export const TOOLS: readonly Tool[] = [
     title: 'Close a pool',
     description: 'Drains a pool and takes it out; ends its processes if it was spawned here.',
     input: z.object({ pool_id: id }),
+    output: answers.closed,
     annotations: ENDS,
     run: (context, { pool_id }) => closePool(context, pool_id),
   }),
@@ -203,6 +222,7 @@ export const TOOLS: readonly Tool[] = [
     title: 'Close all spawned pools',
     description: 'Closes every pool that was spawned here. Others stay as they are.',
     input: z.object({}),
+    output: z.object({ closed: z.array(answers.closed) }),
     annotations: ENDS,
     run: async (context) => ({
       closed: await Promise.all(context.spawner.names().map((name) => closePool(context, name))),
@@ -212,7 +232,8 @@ export const TOOLS: readonly Tool[] = [
     name: 'pool_health',
     title: 'Check health',
     description: 'Checks one pool, or all, now.',
-    input: z.object({ pool_id: id.optional() }),
+    input: z.object({ pool_id: or(id, undefined) }),
+    output: answers.health,
     annotations: READS,
     async run(context, { pool_id }) {
       const { monitor } = context
@@ -228,7 +249,11 @@ export const TOOLS: readonly Tool[] = [
     name: 'pool_search_memory',
     title: 'Search memory',
     description: 'Searches what tasks came to.',
-    input: z.object({ query: z.string().min(1), limit: z.int().min(1).max(100).default(10) }),
+    input: z.object({
+      query: z.string().min(1).max(1_000),
+      limit: or(z.int().min(1).max(100), 10).describe('Default 10'),
+    }),
+    output: answers.memory,
     annotations: READS,
     run: ({ nc }, { query, limit }) => searchMemory(nc, query, limit),
   }),
@@ -237,6 +262,7 @@ export const TOOLS: readonly Tool[] = [
     title: 'Status of a task',
     description: 'Where a task is, and its result when it has ended.',
     input: z.object({ task_id: id }),
+    output: answers.status,
     annotations: READS,
     run: async ({ executor }, { task_id }) => ({
       ...(await executor.getTaskStatus(task_id)),
@@ -247,7 +273,8 @@ export const TOOLS: readonly Tool[] = [
     name: 'task_cancel',
     title: 'Cancel a task',
     description: 'Cancels a task that is pending or runs.',
-    input: z.object({ task_id: id, reason: z.string().max(500).optional() }),
+    input: z.object({ task_id: id, reason: or(z.string().max(500), undefined) }),
+    output: answers.cancelled,
     annotations: ENDS,
     run: async ({ executor }, { task_id, reason }) => ({
       task_id,
@@ -259,6 +286,7 @@ export const TOOLS: readonly Tool[] = [
     title: 'Explain a task',
     description: 'Why a task is where it is, and which pools were weighed.',
     input: z.object({ task_id: id }),
+    output: answers.explained,
     annotations: READS,
     run: ({ executor }, { task_id }) => executor.explainTask(task_id),
   }),

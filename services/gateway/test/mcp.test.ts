@@ -17,7 +17,10 @@ beforeAll(async () => {
   const file = join(folder, 'types.json')
   const worker = join(import.meta.dirname, '../../../packages/mcp/test/worker.ts')
   writeFileSync(file, JSON.stringify({ echo: { command: process.execPath, args: [worker] } }))
-  served = await startServed({ POOLMESH_SPAWN_FILE: file })
+  served = await startServed({
+    POOLMESH_SPAWN_FILE: file,
+    MAHAVISHNU_POOLS__MEMORY_AGGREGATION_ENABLED: 'true',
+  })
   client = new Client({ name: 'test', version: '1' })
   await client.connect(new StreamableHTTPClientTransport(new URL(`${served.url}/mcp`)) as never)
 }, 60_000)
@@ -49,12 +52,45 @@ const ready = (pool: string): Promise<void> =>
     { timeout: 30_000, interval: 200 },
   )
 
-test('tells its tools, and which of them are destructive', async () => {
+/** What an agent has to send; all else may be left out, or null. */
+const REQUIRED: Record<string, string[]> = {
+  pool_spawn: ['pool_type', 'name'],
+  pool_execute: ['pool_id', 'prompt'],
+  pool_route_execute: ['prompt'],
+  pool_scale: ['pool_id', 'target_workers'],
+  pool_close: ['pool_id'],
+  pool_search_memory: ['query'],
+  task_status: ['task_id'],
+  task_cancel: ['task_id'],
+  task_explain: ['task_id'],
+}
+const WRITES = new Map([
+  ['pool_spawn', { destructiveHint: false, idempotentHint: false, openWorldHint: false }],
+  ['pool_execute', { destructiveHint: true, idempotentHint: false, openWorldHint: true }],
+  ['pool_route_execute', { destructiveHint: true, idempotentHint: false, openWorldHint: true }],
+  ['pool_scale', { destructiveHint: true, idempotentHint: true, openWorldHint: false }],
+  ['pool_close', { destructiveHint: true, idempotentHint: true, openWorldHint: false }],
+  ['pool_close_all', { destructiveHint: true, idempotentHint: true, openWorldHint: false }],
+  ['task_cancel', { destructiveHint: true, idempotentHint: true, openWorldHint: false }],
+])
+const READS = [
+  'pool_list',
+  'pool_monitor',
+  'pool_health',
+  'pool_search_memory',
+  'task_status',
+  'task_explain',
+]
+
+test('tells its tools, what each answers, and which of them are destructive', async () => {
   const { tools } = await client.listTools()
-  expect(tools).toHaveLength(13)
-  const hint = (name: string) => tools.find((tool) => tool.name === name)?.annotations
-  expect(hint('pool_close')).toMatchObject({ destructiveHint: true })
-  expect(hint('pool_list')).toMatchObject({ readOnlyHint: true, destructiveHint: false })
+  expect(tools.map(({ name }) => name).toSorted()).toEqual([...WRITES.keys(), ...READS].toSorted())
+  for (const { name, annotations, outputSchema, inputSchema } of tools) {
+    const wanted = WRITES.get(name) ?? { destructiveHint: false, idempotentHint: true, openWorldHint: false }
+    expect(annotations, name).toEqual({ readOnlyHint: READS.includes(name), ...wanted })
+    expect(Object.keys(outputSchema?.properties ?? {}), name).not.toEqual([])
+    expect(inputSchema.required ?? [], name).toEqual(REQUIRED[name] ?? [])
+  }
 })
 
 test('starts, uses, scales, restarts and closes real processes', { timeout: 120_000 }, async () => {
@@ -109,10 +145,57 @@ test('a call that is cancelled cancels its task', { timeout: 60_000 }, async () 
   await call('pool_close_all')
 })
 
+test('every tool answers the shapes that agents send, null for what they leave open', {
+  timeout: 90_000,
+}, async () => {
+  await call('pool_spawn', { pool_type: 'echo', name: 'shapes', min_workers: 1, max_workers: null })
+  await ready('shapes')
+  const structured = async (name: string, args = {}) => {
+    const answer = await call(name, args)
+    expect(text(answer), name).not.toMatch(/^[A-Z_]+: /)
+    return answer.structuredContent
+  }
+  const ran = await structured('pool_route_execute', {
+    prompt: 'a rare zebrafish',
+    pool_selector: 'random',
+    timeout: null,
+  })
+  expect(ran).toMatchObject({ status: 'completed', pool_name: 'shapes-1' })
+  const { task_id } = ran
+  expect(await structured('pool_list', { limit: null })).toMatchObject({
+    pools: [{ name: 'shapes-1' }],
+    spawned: [{ pool_id: 'shapes', max_workers: 10 }],
+  })
+  expect(await structured('pool_monitor', { pool_ids: null })).toMatchObject({
+    pools: [{ name: 'shapes-1', max_workers: 2 }],
+    spawned: [{ processes: [{ pool: 'shapes-1', state: 'running', restarts: 0 }] }],
+  })
+  for (const pool_id of ['shapes', 'shapes-1', null])
+    expect((await structured('pool_health', { pool_id })).pools).toMatchObject({
+      'shapes-1': { status: 'healthy', error: null },
+    })
+  expect(text(await call('pool_health', { pool_id: 'nowhere' }))).toMatch(/^NOT_FOUND: /)
+  await vi.waitFor(
+    async () => {
+      const { hits } = await structured('pool_search_memory', { query: 'zebrafish', limit: 5 })
+      expect(hits).toMatchObject([{ task_id, source: 'recent' }])
+    },
+    { timeout: 30_000, interval: 200 },
+  )
+  expect(await structured('task_status', { task_id })).toMatchObject({
+    status: 'completed',
+    result: { output: { said: 'a rare zebrafish' } },
+  })
+  expect(await structured('task_explain', { task_id })).toMatchObject({ status: 'completed' })
+  expect(await structured('task_cancel', { task_id, reason: null })).toEqual({ task_id, cancelled: false })
+  expect(await structured('pool_close_all')).toMatchObject({ closed: [{ pool_id: 'shapes', closed: true }] })
+})
+
 test('refusals are errors of the tool, with a code and what to do', async () => {
   const unknown = await call('pool_execute', { pool_id: 'nowhere', prompt: 'x' })
   expect(unknown.isError).toBe(true)
   expect(text(unknown)).toMatch(/^NOT_FOUND: .*pool_list/s)
+  expect(unknown._meta.error).toMatchObject({ code: 'NOT_FOUND' })
   expect(text(await call('pool_spawn', { pool_type: 'rm', name: 'x' }))).toContain('configured are: echo')
   expect((await call('pool_execute', { pool_id: 'a b', prompt: '' })).isError).toBe(true)
 })
