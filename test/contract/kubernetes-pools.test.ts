@@ -129,7 +129,9 @@ test.for<[PodFault, string, RegExp]>([
       pool_name: good.name,
       metadata: {
         attempts: 1,
-        history: expect.arrayContaining([{ pool: bad.name, reason, error: expect.stringMatching(error) }]),
+        history: expect.arrayContaining([
+          expect.objectContaining({ pool: bad.name, reason, error: expect.stringMatching(error) }),
+        ]),
       },
     })
   },

@@ -9,7 +9,15 @@ export const deadLetterSchema = z.looseObject({
   task: taskSchema.describe('As it was run; `payload_ref` where the payload is too large for a message.'),
   result: resultSchema,
   history: z
-    .array(z.looseObject({ pool: z.string(), reason: z.string(), error: z.string().optional() }))
+    .array(
+      z.looseObject({
+        pool: z.string(),
+        reason: z.string(),
+        error: z.string().optional(),
+        started_at: z.string().optional().describe('Left out where the run was not begun.'),
+        at: z.string().optional().describe('When it was noticed.'),
+      }),
+    )
     .describe('What went wrong with each try, oldest first; the last 20.'),
   at: z.string().describe('When it became a dead letter.'),
 })

@@ -92,6 +92,34 @@ test('a task is explained, before it is submitted and while it runs, and has a t
   expect(line.body.total_ms).toBeGreaterThanOrEqual(0)
 })
 
+test('the time line has when each attempt began and ended', async () => {
+  const pool = definePool({
+    name: 'flaky',
+    maxWorkers: 1,
+    handler: () => {
+      if (++tries === 1) throw new Error('not yet')
+      return {}
+    },
+  })
+  let tries = 0
+  await using _running = await pool.start({ nc: it.system.nc })
+  const task = { task_type: 'flaky', payload: {}, pool: 'flaky', max_attempts: 2 }
+  const { body } = await it.ask('POST', '/api/v1/tasks', task, { prefer: 'wait=30' })
+  expect(body.status).toBe('completed')
+  const line = (await it.ask('GET', `/api/v1/tasks/${body.task_id}/attempts`)).body
+  expect(line.attempts).toMatchObject([
+    { pool: 'flaky', outcome: 'HANDLER_ERROR', error: expect.stringContaining('not yet') },
+    { pool: 'flaky', outcome: 'completed', error: null },
+  ])
+  const times = line.attempts.flatMap(({ started_at, finished_at }: Record<string, string>) => [
+    Date.parse(started_at!),
+    Date.parse(finished_at!),
+  ])
+  expect(times.every(Number.isFinite)).toBe(true)
+  expect(times).toEqual(times.toSorted((a: number, b: number) => a - b))
+  expect(times[0]).toBe(Date.parse(line.started_at))
+})
+
 test('a batch has an item for each task, in their order', async () => {
   const tasks = [words, { task_type: '' }, words]
   const { status, body } = await it.ask('POST', '/api/v1/tasks:batch', { tasks })

@@ -18,6 +18,7 @@ import {
   type TaskStatus,
 } from '@poolmesh/types'
 import type { PoolState, PoolTable, Preferences } from '../routing/index.ts'
+import { isoTime } from '../time.ts'
 import { Adoption, isAnswered, type Known, type KnownRun, type Past } from './adoption.ts'
 import { Counters } from './counters.ts'
 import { HeldTasks } from './held-tasks.ts'
@@ -380,7 +381,7 @@ export class TaskEngine<Handle> {
     entry.losses++
     this.counters.runs.lost++
     this.#scarred.add(entry)
-    this.#remember(entry, pool, 'POOL_LOST', problem)
+    this.#remember(entry, pool, 'POOL_LOST', problem, run)
     if (entry.losses < MAX_LOSSES) return
     const error = `${entry.losses} pools were lost while they ran the task`
     this.#end(entry, { status: 'failed', reason: 'POISON', error }, run)
@@ -617,7 +618,7 @@ export class TaskEngine<Handle> {
     this.#scarred.add(entry)
     this.table.failed(entry.preferences.affinityKey, run.pool.name)
     if (entry.attempts < entry.task.max_attempts) {
-      this.#remember(entry, run.pool.name, reason, error)
+      this.#remember(entry, run.pool.name, reason, error, run)
       const avoid = new Set([...(entry.preferences.avoid ?? []), run.pool.name])
       entry.preferences = { ...entry.preferences, avoid }
       const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (entry.attempts - 1))
@@ -708,7 +709,7 @@ export class TaskEngine<Handle> {
   }
 
   #again(entry: Entry, run: Run, reason: ErrorCode): void {
-    this.#remember(entry, run.pool.name, reason)
+    this.#remember(entry, run.pool.name, reason, undefined, run)
     this.#waitAgain(entry)
   }
 
@@ -717,8 +718,21 @@ export class TaskEngine<Handle> {
     this.#wait(entry)
   }
 
-  #remember(entry: Entry, pool: string, reason: ErrorCode, error?: string): void {
-    const what = { pool, reason, ...(error === undefined ? {} : { error: error.slice(0, 500) }) }
+  /** @param run null where it was not begun, or began under another owner */
+  #remember(
+    entry: Entry,
+    pool: string,
+    reason: ErrorCode,
+    error?: string,
+    run: Pick<Run, 'startedAt'> | null = null,
+  ): void {
+    const what = {
+      pool,
+      reason,
+      ...(error === undefined ? {} : { error: error.slice(0, 500) }),
+      ...(run ? { started_at: isoTime(run.startedAt) } : {}),
+      at: isoTime(this.#options.now()),
+    }
     entry.history = [...entry.history.slice(1 - HISTORY), what]
     this.counters.retried(reason)
   }

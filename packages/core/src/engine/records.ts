@@ -83,7 +83,18 @@ export interface Entry extends HeapItem, Timed {
   firstStartedAt: number
   run: Run | null
   /** What went wrong on the way, for the result's metadata; the last 20. */
-  history: readonly { pool: string; reason: string; error?: string }[]
+  history: readonly Misfortune[]
+}
+
+/** Times are RFC 3339. */
+interface Misfortune {
+  pool: string
+  reason: string
+  error?: string
+  /** Left out where the run was not begun, or began under another owner. */
+  started_at?: string
+  /** When it was noticed. */
+  at: string
 }
 
 export interface Run extends Timed {

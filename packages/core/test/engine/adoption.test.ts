@@ -97,7 +97,13 @@ describe('an answer that came before its task', () => {
 
   test('that the predecessor has counted is not counted again', () => {
     engine.answer('p', 't', 1, said('failed'))
-    engine.adoption.past('t', past({ attempts: 1, history: [{ pool: 'p', reason: 'HANDLER_ERROR' }] }))
+    engine.adoption.past(
+      't',
+      past({
+        attempts: 1,
+        history: [{ pool: 'p', reason: 'HANDLER_ERROR', at: '2026-01-01T00:00:00.000Z' }],
+      }),
+    )
     takeOver()
     expect(engine.find('t')).toMatchObject({ attempts: 1, runs: 2, state: 'running' })
     expect(sent).toHaveLength(1)

@@ -3,6 +3,8 @@ import type { DistributedTask } from '@poolmesh/types'
 import { expect, test } from 'vitest'
 import { PoolTable, type Run, TaskEngine } from '../../src/index.ts'
 
+const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+
 const task: DistributedTask = {
   task_id: 't',
   task_type: 'test',
@@ -90,7 +92,10 @@ test('a lost run goes on elsewhere, is no attempt, and holds its slot until the 
   expect(results).toMatchObject([
     {
       status: 'completed',
-      metadata: { attempts: 1, history: [{ pool: first.pool.name, reason: 'POOL_LOST' }] },
+      metadata: {
+        attempts: 1,
+        history: [{ pool: first.pool.name, reason: 'POOL_LOST', started_at: TIME, at: TIME }],
+      },
     },
   ])
 })

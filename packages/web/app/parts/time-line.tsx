@@ -95,6 +95,7 @@ const AttemptText = ({ attempt, number }: { attempt: Attempt; number: number }) 
         </>
       )}
       : {isStatus(attempt.outcome) ? wordOf(attempt.outcome).toLowerCase() : <Text>{attempt.outcome}</Text>}
+      <AttemptTimes attempt={attempt} />
     </span>
     {attempt.error !== null && (
       <p class="small muted">
@@ -103,3 +104,18 @@ const AttemptText = ({ attempt, number }: { attempt: Attempt; number: number }) 
     )}
   </>
 )
+
+/** When it began and how long it took; of one that was not begun, when that was noticed. */
+function AttemptTimes({ attempt: { started_at, finished_at } }: { attempt: Attempt }) {
+  const at = started_at ?? finished_at
+  if (at === null) return null
+  const took =
+    started_at === null || finished_at === null ? null : Date.parse(finished_at) - Date.parse(started_at)
+  return (
+    <span class="muted small">
+      {started_at === null ? ' ' : ' began '}
+      <Ago at={at} />
+      {took !== null && ` · ${milliseconds(Math.max(0, took))}`}
+    </span>
+  )
+}

@@ -8,8 +8,13 @@ const attemptSchema = z.object({
     .string()
     .describe('`running`, how the task ended, or what went wrong: a code of the list of errors.'),
   error: z.string().nullable(),
-  started_at: z.string().nullable().describe('Null where it is not kept.'),
-  finished_at: z.string().nullable(),
+  started_at: z
+    .string()
+    .nullable()
+    .describe(
+      'Null where the run was not begun, and of a run that goes on after others. Of the last run after others: reckoned back from its end.',
+    ),
+  finished_at: z.string().nullable().describe('When its end was noticed.'),
 })
 export const attemptsSchema = z.object({
   task_id: z.string(),
@@ -23,9 +28,9 @@ export const attemptsSchema = z.object({
   attempts: z.array(attemptSchema).describe('Oldest first; of many the last 20.'),
 })
 
-export function attemptsOf(
-  state: TaskStatusReply & { result: DistributedTaskResult | null },
-): z.output<typeof attemptsSchema> {
+type State = TaskStatusReply & { result: DistributedTaskResult | null }
+
+export function attemptsOf(state: State): z.output<typeof attemptsSchema> {
   const { result, submitted_at, started_at, finished_at } = state
   const metadata = result && isJsonObject(result.metadata) ? result.metadata : {}
   const history = Array.isArray(metadata['history']) ? metadata['history'].filter(isJsonObject) : []
@@ -33,8 +38,8 @@ export function attemptsOf(
     pool: text(entry['pool']),
     outcome: text(entry['reason']) ?? 'UNKNOWN',
     error: text(entry['error']),
-    started_at: null,
-    finished_at: null,
+    started_at: text(entry['started_at']),
+    finished_at: text(entry['at']),
   }))
   const began = submitted_at === null ? null : Date.parse(submitted_at)
   const ended = finished_at === null ? null : Date.parse(finished_at)
@@ -53,7 +58,7 @@ export function attemptsOf(
 }
 
 /** The run that goes on, or that the task ended with; none where it ended without a pool. */
-function lastOf(state: TaskStatusReply & { result: DistributedTaskResult | null }, earlier: number) {
+function lastOf(state: State, earlier: number) {
   const pool = state.result?.pool_name ?? state.pool_name
   if (pool === null) return []
   return [
@@ -61,11 +66,18 @@ function lastOf(state: TaskStatusReply & { result: DistributedTaskResult | null 
       pool,
       outcome: state.result?.status ?? state.status,
       error: state.result?.error ?? null,
-      // Only the time of the first run is kept.
-      started_at: earlier === 0 ? state.started_at : null,
+      started_at: earlier === 0 ? state.started_at : beganAt(state),
       finished_at: state.finished_at,
     },
   ]
+}
+
+/** Of a task's times, its `started_at` is that of its first run alone. */
+function beganAt({ result, finished_at }: Pick<State, 'result' | 'finished_at'>): string | null {
+  if (result === null || finished_at === null) return null
+  const began = new Date(Date.parse(finished_at) - Math.round(result.duration * 1_000))
+  // A pool may answer any duration.
+  return Number.isNaN(began.valueOf()) ? null : began.toISOString()
 }
 
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null)
