@@ -16,6 +16,7 @@ const CHECKS = [
     'depcruise',
     ['--config', '.dependency-cruiser.mjs', '--output-type', 'err-long', ...folders],
   ],
+  ['generated page of metrics', process.execPath, ['packages/metrics/scripts/generate.ts', '--check']],
   ['unused files, exports and dependencies', 'knip', ['--no-progress', '--no-config-hints']],
 ]
 

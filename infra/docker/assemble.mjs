@@ -36,7 +36,8 @@ function sources(file, found = new Set()) {
 
 const copy = (path) => cpSync(path, join(target, path), { recursive: true, verbatimSymlinks: true })
 
-const packages = closure(`@poolmesh/${service}`)
+// Whoever starts a service serves its metrics too.
+const packages = closure('@poolmesh/metrics', closure(`@poolmesh/${service}`))
 copy(join('node_modules', '.pnpm'))
 for (const name of packages)
   for (const part of ['package.json', 'src', 'node_modules']) {

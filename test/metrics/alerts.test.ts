@@ -140,7 +140,7 @@ const firing = (at: number, alerts: string[]) => ({
 
 const missing = withoutPrometheus()
 
-test('each rule has a case, a severity, and a section of the operations page', () => {
+test('each rule has a case, a severity, a section of the operations page, and a line for those who set it up', () => {
   const { groups } = parse(readFileSync(RULES, 'utf8')) as {
     groups: {
       rules: { alert?: string; labels?: { severity?: string }; annotations?: { runbook?: string } }[]
@@ -154,7 +154,10 @@ test('each rule has a case, a severity, and a section of the operations page', (
     expect(['critical', 'warning'], alert).toContain(labels?.severity)
     expect(sections, alert).toContain(annotations?.runbook)
   }
-  expect(CASES.map(({ alert }) => alert).toSorted()).toEqual(alertsOf(readFileSync(RULES, 'utf8')).toSorted())
+  const names = alertsOf(readFileSync(RULES, 'utf8')).toSorted()
+  expect(CASES.map(({ alert }) => alert).toSorted()).toEqual(names)
+  const page = read('docs/how-to/be-alerted.md')
+  expect([...page.matchAll(/`(Poolmesh\w+)`/g)].map(([, name]) => name).toSorted()).toEqual(names)
 })
 
 test.skipIf(missing)('promtool accepts the rules and the configurations', () => {

@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { metricsPage } from '../scripts/metrics-page.ts'
 import { loadRegistry, MetricSources, namedPools, SERIES, serveMetrics } from '../src/index.ts'
 
 const { Metrics, mergedText } = await loadRegistry()
@@ -14,11 +11,6 @@ const histogram = {
     { le: null, count: 3 },
   ],
 }
-
-test('docs/metrics.md is what `npm run generate` writes', () => {
-  const file = join(import.meta.dirname, '..', '..', '..', 'docs', 'metrics.md')
-  expect(readFileSync(file, 'utf8')).toBe(metricsPage())
-})
 
 test('names and labels keep the conventions of Prometheus', () => {
   const all = Object.values(SERIES).flatMap((group) => Object.entries(group))
