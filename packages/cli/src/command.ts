@@ -5,12 +5,17 @@ import { addCommonOptions, addFormatOption } from './options.ts'
 /** Told by a command how it ended. */
 export type End = (code: ExitCode) => void
 
+export const TASKS = 'tasks'
+
 /** `--json` and `--server`, and the examples below the help. Comes last, so that a command's own options come first. */
-export const finish = (command: Command, examples: readonly string[]): Command =>
-  addCommonOptions(command).addHelpText(
+export function finish(command: Command, examples: readonly string[]): Command {
+  // The commands of this group have short names too: the examples are those of the name that was asked.
+  const group = command.parent?.name() === TASKS ? `${TASKS} ` : ''
+  return addCommonOptions(command).addHelpText(
     'after',
-    `\nExamples:\n${examples.map((example) => `  $ poolmesh ${example}\n`).join('')}`,
+    `\nExamples:\n${examples.map((example) => `  $ poolmesh ${group}${example}\n`).join('')}`,
   )
+}
 
 /** The same with `--format`, for a command that lists. */
 export const finishList = (command: Command, examples: readonly string[]): Command =>

@@ -1,15 +1,11 @@
 // The commands and their help. What they do is in `actions/`, loaded when a command is run.
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
-import { defineCancel } from './commands/cancel.ts'
 import { defineDead } from './commands/dead.ts'
-import { defineExplain } from './commands/explain.ts'
 import { defineMcp } from './commands/mcp.ts'
 import { defineMemory } from './commands/memory.ts'
 import { definePools } from './commands/pools.ts'
-import { defineResult } from './commands/result.ts'
-import { defineStatus } from './commands/status.ts'
-import { defineSubmit } from './commands/submit.ts'
+import { defineShortNames, defineTasks } from './commands/tasks.ts'
 import { EXIT, EXIT_MEANINGS, type ExitCode } from './exit-codes.ts'
 
 /** Runs one command. @returns the exit code, once everything has been told */
@@ -37,15 +33,12 @@ function createProgram(end: (code: ExitCode) => void): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'poolmesh: ')) })
     .showHelpAfterError('(--help shows what there is)')
     .addHelpText('after', helpAfter())
-  defineSubmit(program, end)
-  defineStatus(program, end)
-  defineResult(program, end)
-  defineCancel(program, end)
-  defineExplain(program, end)
+  defineTasks(program, end)
   definePools(program, end)
   defineDead(program, end)
   defineMemory(program, end)
   defineMcp(program, end)
+  defineShortNames(program, end)
   return program
 }
 
@@ -65,5 +58,6 @@ ${Object.entries(EXIT_MEANINGS)
 Examples:
   $ poolmesh pools list
   $ poolmesh submit text.words -c text --payload '{"text":"to be or not to be"}'
+  $ poolmesh tasks list --status failed
   $ poolmesh submit --help
 `

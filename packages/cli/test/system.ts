@@ -44,6 +44,23 @@ export function start(args: readonly string[], { input, env = {} }: CommandOptio
   )
 }
 
+/** The same with a terminal of that width, which `script` makes. What it wrote is in `stdout`, with all that moves the cursor. */
+export function startOnTerminal(
+  args: readonly string[],
+  { columns, env = {} }: { columns: number; env?: NodeJS.ProcessEnv },
+): Running {
+  const words = [process.execPath, MAIN, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
+  const command = `stty rows 24 cols ${columns}; exec ${words.join(' ')}`
+  // Not `end()`: the end of its input would end the terminal.
+  return follow(
+    spawn('script', ['-qefc', command, '/dev/null'], {
+      cwd: ROOT,
+      env: environment({ TERM: 'xterm-256color', ...env }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  )
+}
+
 export function follow(child: ChildProcess, input?: string): Running {
   let stdout = ''
   let stderr = ''

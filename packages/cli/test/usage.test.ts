@@ -12,6 +12,13 @@ const COMMANDS = [
   ['result'],
   ['cancel'],
   ['explain'],
+  ['tasks', 'submit'],
+  ['tasks', 'status'],
+  ['tasks', 'result'],
+  ['tasks', 'cancel'],
+  ['tasks', 'explain'],
+  ['tasks', 'list'],
+  ['tasks', 'tail'],
   ['pools', 'list'],
   ['pools', 'get'],
   ['memory', 'search'],
@@ -39,6 +46,7 @@ test.each(COMMANDS)('the help of %s %s has its options and examples', async (...
 
 test.each([
   [['sumbit', 'x'], /unknown command 'sumbit'\n\(Did you mean submit\?\)/],
+  [['tasks', 'tial'], /unknown command 'tial'\n\(Did you mean tail\?\)/],
   [['pools', 'lst'], /unknown command 'lst'\n\(Did you mean list\?\)/],
   [['submit', 'x', '--priorty', '5'], /unknown option '--priorty'\n\(Did you mean --priority\?\)/],
   [['submit'], /missing required argument 'task_type'/],
@@ -64,6 +72,8 @@ const everyCommand = [
   ['result', 'x'],
   ['cancel', 'x'],
   ['explain', 'x'],
+  ['tasks', 'list'],
+  ['tasks', 'tail'],
   ['pools', 'list'],
   ['pools', 'get', 'x'],
 ]

@@ -10,6 +10,9 @@ import { isNothing } from '@poolmesh/bus'
 import { PoolmeshError } from '@poolmesh/types'
 import { unavailable } from './requests.ts'
 
+/** Of the server: it has never run poolmesh. */
+const STREAM_NOT_FOUND = 10059
+
 /** Sequences of the first window; it grows where little lies in it, for a stream may have long gaps. */
 const FIRST_WINDOW = 32
 const WINDOW_MESSAGES = 512
@@ -112,10 +115,12 @@ async function* windowsBack<Item>(
     }
   } catch (cause) {
     if (cause instanceof PoolmeshError) throw cause
-    throw unavailable(
-      `the stream ${stream} cannot be read now: ${(cause as Error).message}. \`poolmesh doctor\` looks what is wrong`,
-      cause,
-    )
+    const advice =
+      (cause as { code?: unknown }).code === STREAM_NOT_FOUND
+        ? 'Start poolmesh there with `npm start`'
+        : '`poolmesh doctor` looks what is wrong'
+    const why = (cause as Error).message
+    throw unavailable(`the stream ${stream} cannot be read now: ${why}. ${advice}`, cause)
   }
 }
 

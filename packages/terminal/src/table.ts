@@ -17,18 +17,19 @@ const NARROWEST = 6
 
 /**
  * A line of titles, then a line for each row.
- * @param width columns of the terminal; the widest columns of the table are narrowed until it fits
+ * @param width columns of the terminal; the widest columns of the table are narrowed until it fits, the first one last,
+ *   since it says which row it is. Where that is not enough, each row is a block of lines
  */
 export function formatTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   width = Number.POSITIVE_INFINITY,
 ): string {
-  const cells = [
-    columns.map((column) => column.title),
-    ...rows.map((row) => columns.map((column) => cut(oneLine(column.value(row)), column.widest))),
-  ]
-  const wanted = columns.map((_, i) => Math.max(...cells.map((line) => stringWidth(line[i] ?? ''))))
+  const titles = columns.map((column) => column.title)
+  const values = rows.map((row) => columns.map((column) => cut(oneLine(column.value(row)), column.widest)))
+  const cells = [titles, ...values]
+  const wanted = columns.map((_, i) => widestOf(cells.map((line) => line[i] ?? '')))
+  if (!fits(wanted, width)) return formatBlocks(titles, values, width)
   const widths = narrowed(wanted, width - INDENT.length)
   return cells
     .map((line) =>
@@ -41,6 +42,34 @@ export function formatTable<Row>(
     .join('')
 }
 
+/**
+ * For rows that come one by one: each column is as wide as it may be.
+ * @param width columns of the terminal: where it is narrow, the last columns are left out; undefined: nothing is cut
+ */
+export function formatLines<Row>(
+  all: readonly Column<Row>[],
+  width?: number,
+): { titles: string; line(row: Row): string } {
+  let columns = all
+  while (columns.length > 1 && !fits(columns.map(usualWidth), width ?? Number.POSITIVE_INFINITY))
+    columns = columns.slice(0, -1)
+  const wanted = columns.map(usualWidth)
+  const widths = narrowed(wanted, (width ?? Number.POSITIVE_INFINITY) - INDENT.length)
+  const format = (cells: readonly string[]): string => {
+    const line = cells.map((cell, i) => {
+      const own = widths[i] ?? 0
+      return pad(width === undefined ? cell : cut(cell, own), own, columns[i]?.align)
+    })
+    return `${INDENT}${line.join(GAP).trimEnd()}\n`
+  }
+  return {
+    titles: format(columns.map(({ title }) => title)),
+    line: (row) => format(columns.map(({ value }) => oneLine(value(row)))),
+  }
+}
+
+const usualWidth = <Row>({ title, widest }: Column<Row>): number => Math.max(stringWidth(title), widest)
+
 /** Names with their values, one a line. Values that are null are left out; they may be longer than a line. */
 export function formatFields(fields: readonly (readonly [name: string, value: string | null])[]): string {
   const shown = fields.filter((field): field is readonly [string, string] => field[1] !== null)
@@ -48,14 +77,33 @@ export function formatFields(fields: readonly (readonly [name: string, value: st
   return shown.map(([name, value]) => `${pad(name, widest)}${GAP}${oneLine(value)}\n`).join('')
 }
 
+/** Names and values below each other, for a terminal that no table fits on. */
+function formatBlocks(titles: readonly string[], rows: readonly string[][], width: number): string {
+  const widest = widestOf(titles)
+  const line = (value: string, i: number): string =>
+    `${cut(`${INDENT}${pad(titles[i] ?? '', widest)}${GAP}${value}`, width)}\n`
+  return rows.map((values) => values.map(line).join('')).join('\n')
+}
+
+const widestOf = (texts: readonly string[]): number =>
+  texts.reduce((widest, text) => Math.max(widest, stringWidth(text)), 0)
+
+const totalOf = (widths: readonly number[]): number =>
+  widths.reduce((sum, each) => sum + each + GAP.length, -GAP.length)
+
+const fits = (wanted: readonly number[], width: number): boolean =>
+  INDENT.length + totalOf(wanted.map((each) => Math.min(each, NARROWEST))) <= width
+
 function narrowed(wanted: readonly number[], width: number): number[] {
   const widths = [...wanted]
-  for (;;) {
-    const total = widths.reduce((sum, each) => sum + each + GAP.length, -GAP.length)
-    const widest = Math.max(...widths)
-    if (total <= width || widest <= NARROWEST) return widths
-    widths[widths.lastIndexOf(widest)] = widest - 1
+  while (totalOf(widths) > width) {
+    const [first = 0, ...others] = widths
+    const widest = Math.max(0, ...others)
+    if (widest > NARROWEST) widths[others.lastIndexOf(widest) + 1] = widest - 1
+    else if (first > NARROWEST) widths[0] = first - 1
+    else break
   }
+  return widths
 }
 
 function cut(text: string, widest: number): string {

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { type Column, formatFields, formatMarkdown, formatTable, oneLine, plain } from '../src/index.ts'
+import {
+  type Column,
+  formatFields,
+  formatLines,
+  formatMarkdown,
+  formatTable,
+  oneLine,
+  plain,
+} from '../src/index.ts'
 
 interface Row {
   name: string
@@ -33,10 +41,39 @@ test('characters count as wide as a terminal shows them', () => {
   ])
 })
 
-test('a narrow terminal narrows the widest column first, and no column to nothing', () => {
+test('a narrow terminal narrows the first column last, and no column to nothing', () => {
   const rows = [{ name: 'a-long-name', count: 1 }]
   expect(lines(formatTable(COLUMNS, rows, 18))).toEqual(['  name       count', '  a-long-n…      1'])
-  expect(lines(formatTable(COLUMNS, rows, 1))).toEqual(['  name    count', '  a-lon…      1'])
+  const turned = COLUMNS.toReversed()
+  expect(lines(formatTable(turned, rows, 18))).toEqual(['  count  name', '      1  a-long-n…'])
+  const three = [...COLUMNS, { title: 'more', value: () => 'some-more', widest: 20 }]
+  expect(lines(formatTable(three, rows, 30))).toEqual([
+    '  name         count  more',
+    '  a-long-name      1  some-mo…',
+  ])
+})
+
+test('where no table fits, each row is a block', () => {
+  const rows = [
+    { name: 'a-long-name', count: 1 },
+    { name: '漢字', count: 2 },
+  ]
+  expect(lines(formatTable(COLUMNS, rows, 14))).toEqual([
+    '  name   a-lo…',
+    '  count  1',
+    '',
+    '  name   漢字',
+    '  count  2',
+  ])
+})
+
+test('rows that come one by one are cut for a terminal, and whole elsewhere', () => {
+  const row = { name: 'a-very-long-name', count: 12345678 }
+  const piped = formatLines(COLUMNS)
+  expect(piped.titles + piped.line(row)).toBe('  name           count\n  a-very-long-name  12345678\n')
+  expect(formatLines(COLUMNS, 20).line(row)).toBe('  a-very-lo…  12345…\n')
+  const narrow = formatLines(COLUMNS, 12)
+  expect(narrow.titles + narrow.line(row)).toBe('  name\n  a-very-lo…\n')
 })
 
 test('fields are aligned, and those without a value left out', () => {

@@ -1,5 +1,6 @@
 import { formatFields, plain } from '@poolmesh/terminal'
 import type { DistributedTaskResult } from '@poolmesh/types'
+import { formatSeconds } from './seconds.ts'
 
 /** For people: how it ended, then its output as it is. */
 export function formatResult(result: DistributedTaskResult): string {
@@ -22,6 +23,3 @@ function tookOf({ duration, metadata }: DistributedTaskResult): string {
   const waited = typeof queued === 'number' ? `, after waiting ${formatSeconds(queued / 1_000)}` : ''
   return formatSeconds(duration) + waited
 }
-
-const formatSeconds = (seconds: number): string =>
-  seconds < 1 ? `${Math.round(seconds * 1_000)} ms` : `${seconds.toFixed(1)} s`
