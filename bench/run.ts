@@ -1,7 +1,8 @@
-// `npm run bench -- [compare|full|main|decision|registry|durability|backlog|http|guide|gateway] [options]`
+// `npm run bench -- [compare|full|instructions|main|decision|registry|durability|backlog|http|guide|gateway] [options]`
 const BENCHMARKS = {
   compare: () => import('./compare/run.ts'),
   full: () => import('./compare/full.ts'),
+  instructions: () => import('./instructions/run.ts'),
   main: () => import('./main-job.ts'),
   decision: () => import('./decision.ts'),
   durability: () => import('./durability.ts'),

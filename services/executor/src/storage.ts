@@ -1,13 +1,13 @@
 // The batch log's writes: results by compare-and-set, one outstanding a batch.
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
 import { type ClaimCheck, fixedHeaders, maxPayload, type Publisher, type StoredTasks } from '@poolmesh/bus'
-import type { Batch, TaskEngine } from '@poolmesh/core'
+import { type Batch, printResult, type TaskEngine } from '@poolmesh/core'
 import { type DistributedTaskResult, HEADERS, PoolmeshError } from '@poolmesh/types'
 import type { Logger } from 'pino'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Held } from './held.ts'
 import { Notes } from './notes.ts'
-import { printResult } from './print-result.ts'
+
 
 const MAX_WRITE_BYTES = 512 * 1024
 const RETRY_MS = 500

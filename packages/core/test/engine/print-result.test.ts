@@ -1,7 +1,7 @@
 import type { DistributedTaskResult } from '@poolmesh/types'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { printResult } from '../src/print-result.ts'
+import { printResult } from '../../src/index.ts'
 
 const id = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/)
 const at = fc.date({ noInvalidDate: true, min: new Date(0) }).map((date) => date.toISOString())
