@@ -24,6 +24,13 @@ test('results come to Session-Buddy and Akosha once each, also those from before
     project: 'poolmesh',
     metadata: { task_id: 'early', pool_name: 'text-1', status: 'completed' },
   })
+  expect(await bus.counted('akosha')).toMatchObject({
+    'results_total stored': all.length,
+    'results_total given_up': 0,
+    failures_in_row: 0,
+    pending_messages: 0,
+    last_sync_timestamp_seconds: expect.closeTo(Date.now() / 1_000, -2),
+  })
   // What was written down of the batch is of no use any more.
   const jsm = await jetstreamManager(bus.nc)
   expect((await jsm.streams.info('KV_MEMORY')).state.messages).toBe(0)
@@ -36,6 +43,9 @@ test('one that is down holds up no other, and gets everything when it is back', 
   await using _memory = await bus.start()
   for (let n = 0; n < 20; n++) await store(bus.nc, `t${n}`, result(`t${n}`))
   await until(() => new Set(memories(bus.akosha)).size === 20)
+  const behind = await bus.counted('session_buddy')
+  expect(behind['pending_messages']).toBe(20)
+  expect(behind['failures_in_row']).toBeGreaterThan(0)
   await using back = await McpTestServer.start({ kind: 'session_buddy', port })
   await until(() => conversations(back).length >= 20)
   await settled(bus.nc)

@@ -1,7 +1,7 @@
 // A real server of the bus with results on it, and the MCP servers that they go to.
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
-import { loadSettings, silentLogger } from '@poolmesh/bus'
+import { loadSettings, type MetricsSink, silentLogger } from '@poolmesh/bus'
 import {
   type McpServerOptions,
   McpTestServer,
@@ -22,6 +22,8 @@ export interface Fixture extends AsyncDisposable {
   env: Record<string, string>
   /** One more process of the service; rounds come fast. */
   start(changes?: Record<string, string>): Promise<AsyncDisposable>
+  /** What the processes have counted of a destination, summed; by the name without `poolmesh_memory_`, and the outcome. */
+  counted(destination: string): Promise<Record<string, number>>
   search(query: string, limit?: number): Promise<MemorySearchReply>
 }
 
@@ -40,6 +42,8 @@ export async function fixture(
     MAHAVISHNU_POOLS__SESSION_BUDDY_URL: buddy.endpoint,
     MAHAVISHNU_POOLS__AKOSHA_URL: akosha.endpoint,
   }
+  const reads: Parameters<MetricsSink['source']>[0][] = []
+  const metrics: MetricsSink = { source: (read) => void reads.push(read) }
   const owned = parts.move()
   return {
     server,
@@ -50,7 +54,17 @@ export async function fixture(
     async start(changes = {}) {
       const settings = loadSettings({ ...env, ...changes }, '')
       settings.pools.memory_sync_interval = 0.05
-      return await startMemory({ nc: await server.connect('memory'), settings, log: silentLogger() })
+      return await startMemory({ nc: await server.connect('memory'), settings, log: silentLogger(), metrics })
+    },
+    async counted(destination) {
+      const sums: Record<string, number> = {}
+      for (const read of reads)
+        await read((name, value, labels) => {
+          if (labels?.['destination'] !== destination || typeof value !== 'number') return
+          const key = [name.replace('poolmesh_memory_', ''), labels['outcome']].filter(Boolean).join(' ')
+          sums[key] = (sums[key] ?? 0) + value
+        })
+      return sums
     },
     async search(query, limit) {
       const body = JSON.stringify(limit === undefined ? { query } : { query, limit })

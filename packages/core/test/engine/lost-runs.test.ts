@@ -88,6 +88,9 @@ test('a lost run goes on elsewhere, is no attempt, and holds its slot until the 
   engine.answer(first.pool.name, 't', 1, { kind: 'answer', answer: { status: 'cancelled' } })
   expect(table.get(first.pool.name)?.running).toBe(0)
   engine.answer(second.pool.name, 't', 2, { kind: 'answer', answer: { status: 'completed' } })
+  expect(engine.counters.runs).toMatchObject({ lost: 1, completed: 1, failed: 0 })
+  expect([...engine.counters.retries]).toEqual([['POOL_LOST', 1]])
+  expect([first.pool.dispatches, second.pool.dispatches]).toEqual([1, 1])
   engine.flush()
   expect(results).toMatchObject([
     {
