@@ -2,6 +2,8 @@
 //
 //   --rounds N     rounds of each row (3; 1 with --quick)      --json FILE   all figures as JSON; `-` for standard output
 //   --only a,b     of throughput, latency, submit              --write       the tables to bench/RESULTS.md
+//   --check        fails where a ratio to the floor or to a peer is 20 % below bench/released.json
+//   --release      writes bench/released.json anew
 //
 // What the rows mean, how the peers are set up and what is not measured: bench/README.md.
 import { writeFile } from 'node:fs/promises'
@@ -16,8 +18,9 @@ import {
   startPoolmesh,
   startTheFloor,
 } from './contenders.ts'
+import { compared, ratiosOf, readReleased, writeReleased } from './released.ts'
 import { latencies, type Plan, type Row, speedOf, submitRates, throughputRows } from './rounds.ts'
-import { latencyTable, machine, submitTable, throughputTable, verdictTable } from './tables.ts'
+import { comparedTable, latencyTable, machine, submitTable, throughputTable, verdictTable } from './tables.ts'
 import { type Found, verdicts } from './targets.ts'
 
 const { values } = parseArgs({
@@ -27,6 +30,8 @@ const { values } = parseArgs({
     only: { type: 'string', default: 'throughput,latency,submit' },
     json: { type: 'string' },
     write: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    release: { type: 'boolean', default: false },
   },
 })
 const wanted = new Set(values.only.split(','))
@@ -93,6 +98,14 @@ async function compare(): Promise<Found> {
   return found
 }
 
+async function check(found: Found): Promise<void> {
+  const { at, ratios } = await readReleased()
+  const all = compared(ratiosOf(found), ratios)
+  show(`Ratios, beside those released on ${at}`, comparedTable(all))
+  if (all.length < Object.keys(ratios).length) say('the others were not measured in this run')
+  if (all.length === 0 || all.some(({ hasFallen }) => hasFallen)) process.exitCode = 1
+}
+
 function giveUp(why: string): never {
   process.stderr.write(`bench: ${why}\n`)
   process.exit(1)
@@ -109,6 +122,8 @@ try {
   const json = `${JSON.stringify({ at: new Date().toISOString(), machine: machine(), ...found, verdicts: judged }, null, 1)}\n`
   if (values.json === '-') process.stdout.write(json)
   else if (values.json !== undefined) await writeFile(values.json, json)
+  if (values.check) await check(found)
+  if (values.release) await writeReleased(ratiosOf(found))
   if (values.write)
     await writeFile(join(import.meta.dirname, '..', 'RESULTS.md'), `# Results\n\n${sections.join('\n')}`)
 } catch (error) {

@@ -1,6 +1,7 @@
 // The run's tables, as Markdown: what is printed is what can be kept.
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { median, percentile } from '../processes/statistics.ts'
+import type { Compared } from './released.ts'
 import { cpuOf, type Latencies, memoryOf, type Row, speedOf } from './rounds.ts'
 import type { Found, Verdict } from './targets.ts'
 
@@ -58,4 +59,15 @@ export const verdictTable = (verdicts: readonly Verdict[]): string =>
       const met = outcome === 'aim' ? 'aim met' : outcome === 'must' ? 'must met' : 'MISSED'
       return [what, met, ratio.toFixed(2), `${sign} ${must}`, `${sign} ${aim}`]
     }),
+  )
+
+export const comparedTable = (all: readonly Compared[]): string =>
+  table(
+    ['ratio', 'outcome', 'now', 'released'],
+    all.map(({ what, now, released, hasFallen }) => [
+      what,
+      hasFallen ? 'FALLEN' : 'as fast',
+      now.toFixed(2),
+      released.toFixed(2),
+    ]),
   )
