@@ -8,7 +8,6 @@ import type { DeadLetters } from './dead-letters.ts'
 import type { Held } from './held.ts'
 import { Notes } from './notes.ts'
 
-
 const MAX_WRITE_BYTES = 512 * 1024
 const RETRY_MS = 500
 
