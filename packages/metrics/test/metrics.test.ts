@@ -28,7 +28,9 @@ test('what is told is shown, what is not told any more is gone, and what is not 
   const sources = new MetricSources()
   let isThere = true
   const refused: unknown[] = []
-  sources.source((tell) => {
+  sources.source(async (tell) => {
+    // As one that asks the broker.
+    await new Promise((resolve) => setImmediate(resolve))
     if (isThere) tell('poolmesh_gateway_listeners', 3)
     if (isThere) tell('poolmesh_pools', 2, { health: 'hea"l\nthy' })
     tell('poolmesh_tasks_ended_total', 7, { status: 'completed' })
