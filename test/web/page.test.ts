@@ -6,6 +6,7 @@ import { definePool, type RunningPool } from '@poolmesh/worker'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { launch, open, violations, withoutBrowser } from './browser.ts'
+import { deadLetter } from './letters.ts'
 import { startWebSystem, type WebSystem } from './system.ts'
 
 const HOSTILE =
@@ -52,6 +53,9 @@ describe.skipIf(withoutBrowser() !== null)('the web page', () => {
       hostile: await submit({ payload: { fail: true } }),
       fan: await submit({ fan_out: { pools: 'all', aggregation: 'all_success' } }),
     }
+    await deadLetter(nc, 'letter', HOSTILE)
+    const event = { event_id: 'e', at: new Date().toISOString(), pool: HOSTILE, previous_status: null }
+    await nc.request('pool.recovered', JSON.stringify({ ...event, reason: HOSTILE }))
   })
   afterAll(async () => {
     await browser?.close()
@@ -70,6 +74,7 @@ describe.skipIf(withoutBrowser() !== null)('the web page', () => {
     [`/tasks/${ids.hostile}`, ids.hostile],
     [`/fanouts/${ids.fan}`, 'Fan-out'],
     ['/dead', 'Dead letters'],
+    ['/dead/letter', 'letter'],
     ['/dead/nothing', 'nothing'],
     ['/alerts', 'Alerts'],
     ['/submit', 'Submit a task'],
@@ -78,6 +83,8 @@ describe.skipIf(withoutBrowser() !== null)('the web page', () => {
 
   test.each([
     ['light', 1280],
+    ['light', 390],
+    ['dark', 1280],
     ['dark', 390],
   ] as const)(
     'every screen in %s at %i px: no violation, no script of others, no scrolling aside',
@@ -105,6 +112,10 @@ describe.skipIf(withoutBrowser() !== null)('the web page', () => {
   test('what is hostile is shown as text, with its unseen characters', async () => {
     await using opened = await open(browser, {})
     const { page, said } = opened
+    for (const path of ['/alerts', '/dead', '/dead/letter', '/']) {
+      await page.goto(system.url + path)
+      await page.getByText('<img src=x').first().waitFor(WAIT)
+    }
     await page.goto(`${system.url}/tasks/${ids.hostile}`)
     const error = page.getByRole('group', { name: 'Error' })
     await error.waitFor(WAIT)

@@ -17,7 +17,8 @@ export interface WebSystem extends AsyncDisposable {
   startGateway(): Promise<void>
 }
 
-export async function startWebSystem(): Promise<WebSystem> {
+/** @param env of the services, the gateway among them */
+export async function startWebSystem(env: Record<string, string> = {}): Promise<WebSystem> {
   const dataDir = await mkdtemp(join(tmpdir(), 'poolmesh-web-'))
   const [port, httpPort] = [await freePort(), await freePort()]
   let server: NatsServer
@@ -27,7 +28,7 @@ export async function startWebSystem(): Promise<WebSystem> {
   await startBroker()
   const nats = server!.url
   const service = (name: string): RunningProcess =>
-    run('service.ts', [name], { NATS_URL: nats, POOLMESH_HTTP_PORT: String(httpPort) })
+    run('service.ts', [name], { NATS_URL: nats, POOLMESH_HTTP_PORT: String(httpPort), ...env })
   let gateway: RunningProcess
   const services = SERVICES.map(service)
   await Promise.all(services.map((one) => one.line(/"msg":"ready"/)))

@@ -76,6 +76,7 @@ export async function runLive(): Promise<never> {
   for (;;) {
     const abort = new AbortController()
     const topics = wanted()
+    const given = token.get()
     current = { topics, abort }
     try {
       await listen(topics, abort, () => {
@@ -88,8 +89,8 @@ export async function runLive(): Promise<never> {
     } catch {
       // Told by the state of the connection.
     }
-    // Another set of topics: no pause, no alarm.
-    if (topics !== wanted()) continue
+    // Another set of topics, or a token that was given meanwhile: no pause, no alarm.
+    if (topics !== wanted() || given !== token.get()) continue
     connection.set('away')
     await sleep(tokenNeeded.get() ? LONGEST_PAUSE_MS : pause * (0.75 + Math.random() / 2))
     pause = Math.min(LONGEST_PAUSE_MS, pause * 1.7)

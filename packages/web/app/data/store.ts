@@ -25,7 +25,12 @@ export function store<Value>(initial: Value): Store<Value> {
 }
 
 export function useStore<Value>(from: Store<Value>): Value {
-  const [, again] = useState(0)
-  useEffect(() => from.subscribe(() => again((n) => n + 1)), [from])
+  const [, show] = useState(() => from.get())
+  useEffect(() => {
+    const heard = (value: Value): void => show(() => value)
+    // It may have changed since it was drawn: effects come after the paint.
+    heard(from.get())
+    return from.subscribe(heard)
+  }, [from])
   return from.get()
 }

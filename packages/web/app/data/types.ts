@@ -138,7 +138,7 @@ export interface DeadSummary {
 export interface DeadLetter {
   task: Record<string, unknown> & { task_id: string; task_type: string }
   result: TaskResult
-  history: { pool: string; reason: string; error?: string }[]
+  history: { pool: string; reason: string; error?: string; at?: string }[]
   at: string
 }
 export interface Readiness {

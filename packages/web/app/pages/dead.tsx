@@ -197,12 +197,18 @@ const Letter = ({ letter: { task, result, history, at } }: { letter: DeadLetter 
   <div class="grid">
     <Panel title="What went wrong" aside={<Ago at={at} />} class="half">
       <ol class="steps">
-        {history.map(({ pool, reason, error }, index) => (
+        {history.map(({ pool, reason, error, at }, index) => (
           <li key={index}>
             <PoolLink name={pool} />{' '}
             <span class="mono small">
               <Text>{reason}</Text>
             </span>
+            {at !== undefined && (
+              <span class="muted small">
+                {' '}
+                <Ago at={at} />
+              </span>
+            )}
             {error !== undefined && (
               <p class="small muted">
                 <Text most={400}>{error}</Text>

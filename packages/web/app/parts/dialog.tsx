@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 
 /** The browser's own dialog: it holds the focus, and Escape closes it. */
 export function Dialog({
@@ -13,7 +13,7 @@ export function Dialog({
 }) {
   const ref = useRef<HTMLDialogElement>(null)
   const id = useId()
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current
     const before = document.activeElement
     dialog?.showModal()
@@ -23,7 +23,8 @@ export function Dialog({
     }
   }, [])
   return (
-    <dialog ref={ref} aria-labelledby={id} onClose={close} onCancel={close}>
+    // Once it is gone, what it tells of its end is about no dialog that is open now.
+    <dialog ref={ref} aria-labelledby={id} onClose={() => ref.current && close()}>
       <div>
         <h2 id={id}>{title}</h2>
         {children}
