@@ -19,6 +19,8 @@ export interface HandlerContext {
   readonly deadline: Date
   /** 1 for the first run of the task. */
   readonly attempt: number
+  /** W3C's `traceparent` of the run, for what the handler calls; null where the task has none. */
+  readonly traceparent: string | null
   /** Tells how far the run is. @param fraction 0 to 1 @param message for people. Told 4 times a second at most. */
   progress(fraction: number, message?: string): void
 }

@@ -1,4 +1,4 @@
-import type { Logger, Progress, ProgressOf } from '@poolmesh/bus'
+import { activeTraceparent, type Logger, type Progress, type ProgressOf } from '@poolmesh/bus'
 import { TimedItem } from '@poolmesh/core'
 import type { DistributedTask } from '@poolmesh/types'
 import type { HandlerContext } from './definition.ts'
@@ -97,6 +97,11 @@ export class RunContext implements HandlerContext {
 
   get attempt(): number {
     return this.#run.attempt
+  }
+
+  get traceparent(): string | null {
+    const traceparent = activeTraceparent() ?? this.#run.task.metadata['traceparent']
+    return typeof traceparent === 'string' ? traceparent : null
   }
 
   /** A function and no method, so that it can be taken out of the context. */

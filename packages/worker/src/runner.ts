@@ -4,7 +4,14 @@
 // R2  A run is answered once to each who asked for it.
 // R3  What is not run is said so: full or stopping is POOL_REFUSED, never silence.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ClaimCheck, Logger, PayloadRef, Progress } from '@poolmesh/bus'
+import {
+  type ClaimCheck,
+  isTraced,
+  type Logger,
+  type PayloadRef,
+  type Progress,
+  withSpan,
+} from '@poolmesh/bus'
 import { TimerWheel } from '@poolmesh/core'
 import { SlotMap } from '@poolmesh/types'
 import { codeOf, messageOf, outputOf } from './answer.ts'
@@ -64,6 +71,8 @@ export class Runner implements Disposable {
   readonly #idle: (() => void)[] = []
   #tick: NodeJS.Timeout | null = null
   #filling = false
+  /** Whether the program has set OpenTelemetry up: looked at once a message. */
+  #traced = false
   #stopping = false
 
   constructor(options: RunnerOptions) {
@@ -77,6 +86,7 @@ export class Runner implements Disposable {
   }
 
   accept(work: Work, reply: Reply): void {
+    this.#traced = isTraced()
     const now = performance.now()
     for (const item of work.items) this.#accept(item, reply, now)
     for (const bad of work.bad) {
@@ -204,8 +214,23 @@ export class Runner implements Disposable {
     else this.#invoke(run)
   }
 
+  readonly #inSpan: TaskHandler = (task, context) => {
+    const { handler, pool } = this.#options
+    const about = {
+      'poolmesh.task.id': task.task_id,
+      'poolmesh.task.type': task.task_type,
+      'poolmesh.pool': pool,
+      'poolmesh.attempt': context.attempt,
+    }
+    return withSpan('poolmesh.run', task.metadata['traceparent'], about, () => {
+      const value = handler(task, context)
+      return isThenable(value) ? Promise.resolve(value) : value
+    })
+  }
+
   #invoke(run: Run): void {
-    const { handler, log, progress } = this.#options
+    const { log, progress } = this.#options
+    const handler = this.#traced ? this.#inSpan : this.#options.handler
     let value: unknown
     try {
       value = handler(run.task, new RunContext(run, log, progress))

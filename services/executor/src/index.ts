@@ -24,7 +24,8 @@ import {
   StoredTasks,
   type TaskMessage,
 } from '@poolmesh/bus'
-import { Lease, PoolTable, type Run, TaskEngine } from '@poolmesh/core'
+import { type EnginePorts, Lease, PoolTable, type Run, TaskEngine } from '@poolmesh/core'
+import { activeTracing } from '@poolmesh/tracing'
 import { BUCKETS, INTERNAL, laneOf, type PriorityLane, SUBJECTS } from '@poolmesh/types'
 import { DeadLetters } from './dead-letters.ts'
 import { DeadQuestions } from './dead-questions.ts'
@@ -45,6 +46,7 @@ import { serveQuestions } from './serve.ts'
 import { ExecutorStats } from './stats.ts'
 import { Storage } from './storage.ts'
 import { Tenure } from './tenure.ts'
+import type { TaskTraces } from './traces.ts'
 
 const TICK_MS = 25
 /** Held batches are kept from being delivered again, which would only cost: a third of the consumers' ack_wait. */
@@ -82,6 +84,7 @@ async function start(
   const mayAct = (): boolean => tenure !== null && lease.mayAct
 
   const dead = new DeadLetters(nc, { publisher, claims, mayAct, log })
+  const traces = await openTraces()
   const storage = new Storage(nc, {
     engine: () => engine,
     publisher,
@@ -90,6 +93,7 @@ async function start(
     dead,
     log,
     mayAct,
+    ...(traces ? { onStored: (batch, results) => traces.stored(batch, results) } : {}),
   })
   const takeDirectly = (message: TaskMessage, id: string, lane: PriorityLane): boolean =>
     mayAct() && (tenure?.takeDirectly(message, id, lane) ?? false)
@@ -110,37 +114,34 @@ async function start(
     pumping = true
     setImmediate(pump)
   }
-  const engine: TaskEngine<Held> = new TaskEngine<Held>(
-    table,
-    {
-      dispatch: (run) => {
-        remember(run)
-        adapter.add(run)
-      },
-      adopted: (run) => {
-        remember(run)
-        adapter.adopt(run)
-      },
-      freed: (run) => runLog.freed(run),
-      // What another dispatches by now is not ours to stop: where that is not certain, it waits until it is.
-      cancel: (pool, taskId, reason) => {
-        if (lease.mayAct) adapter.cancel(pool, taskId, reason)
-        else cancellations.push([pool, taskId, reason])
-      },
-      append: (batch, results) => storage.append(batch, results),
-      close: (batch) => void dead.acknowledge(batch.handle),
-      park: (batch, tasks, key, wakeAt) => parked.park(batch, tasks, key, wakeAt),
-      retrieve: (key, atMost) => void parked.retrieve(key, atMost),
-      report: (pool, kind) => reports.add(pool, kind),
-      schedule,
+  const ports: EnginePorts<Held> = {
+    dispatch: (run) => {
+      remember(run)
+      adapter.add(run)
     },
-    {
-      windowTasks: settings.poolmesh.window_tasks,
-      windowBytes: settings.poolmesh.window_bytes,
-      now: Date.now,
-      random: Math.random,
+    adopted: (run) => {
+      remember(run)
+      adapter.adopt(run)
     },
-  )
+    freed: (run) => runLog.freed(run),
+    // What another dispatches by now is not ours to stop: where that is not certain, it waits until it is.
+    cancel: (pool, taskId, reason) => {
+      if (lease.mayAct) adapter.cancel(pool, taskId, reason)
+      else cancellations.push([pool, taskId, reason])
+    },
+    append: (batch, results) => storage.append(batch, results),
+    close: (batch) => void dead.acknowledge(batch.handle),
+    park: (batch, tasks, key, wakeAt) => parked.park(batch, tasks, key, wakeAt),
+    retrieve: (key, atMost) => void parked.retrieve(key, atMost),
+    report: (pool, kind) => reports.add(pool, kind),
+    schedule,
+  }
+  const engine: TaskEngine<Held> = new TaskEngine<Held>(table, traces?.watch(ports) ?? ports, {
+    windowTasks: settings.poolmesh.window_tasks,
+    windowBytes: settings.poolmesh.window_bytes,
+    now: Date.now,
+    random: Math.random,
+  })
   // Pools on the bus publish it themselves.
   const progress = owned.use(
     new Progress<RunId>(
@@ -333,4 +334,10 @@ async function start(
   })
   await turn
   log.info({ executor: id, pools: table.size, dispatches: tenure !== null }, INTERNAL.executors)
+}
+
+/** Loaded only where traces are on. */
+async function openTraces(): Promise<TaskTraces | null> {
+  const tracing = activeTracing()
+  return tracing && new (await import('./traces.ts')).TaskTraces(tracing)
 }

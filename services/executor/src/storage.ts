@@ -20,6 +20,8 @@ export interface StorageOptions {
   claims: ClaimCheck
   dead: DeadLetters
   log: Logger
+  /** Told of results that we have stored. */
+  onStored?(batch: Batch<Held>, results: readonly DistributedTaskResult[]): void
 }
 
 export class Storage {
@@ -94,6 +96,7 @@ export class Storage {
         if (handle.notify) this.#notes.tell(handle.notify, handle.written)
         handle.written = ''
         this.#bury(batch, batch.writing)
+        this.#options.onStored?.(batch, batch.writing)
         this.#options.engine().appended(batch, outcome.seq)
       } else void this.#reconcile(batch)
     })

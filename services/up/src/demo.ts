@@ -4,6 +4,7 @@ import { keepCompiled } from './compile-cache.ts'
 keepCompiled()
 const { dataPool, textPool } = await import('@poolmesh/example-pools')
 const { createLogger } = await import('@poolmesh/bus')
+const { startTracing } = await import('@poolmesh/tracing')
 const { runProcess } = await import('./run-process.ts')
 const { loadEnabledSettings, serverOf } = await import('./settings.ts')
 
@@ -12,6 +13,8 @@ const DRAIN_S = 3
 
 await runProcess(async (running) => {
   const settings = loadEnabledSettings()
+  const tracing = await startTracing('poolmesh-demonstration')
+  if (tracing) running.use(tracing)
   const log = createLogger('demo', settings.poolmesh.log_level)
   const servers = serverOf(settings)
   const options = { servers, log, handleSignals: false, drainTimeout: DRAIN_S }

@@ -1,4 +1,5 @@
 import { connectBus, createLogger, ensureTopology } from '@poolmesh/bus'
+import { startTracing } from '@poolmesh/tracing'
 import { ProcessMetrics } from './process-metrics.ts'
 import { runProcess } from './run-process.ts'
 import { loadService, readServiceName } from './services.ts'
@@ -9,6 +10,8 @@ export async function runService(argument: string | undefined): Promise<void> {
   await runProcess(async (running) => {
     const name = readServiceName(argument)
     const settings = loadEnabledSettings()
+    const tracing = await startTracing(`poolmesh-${name}`)
+    if (tracing) running.use(tracing)
     // Imported while the connection is made: both take their time.
     const loading = loadService(name)
     loading.catch(() => {})

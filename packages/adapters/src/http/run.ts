@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { isoTime, type Run } from '@poolmesh/core'
 import { HEADERS, isJsonObject, type PoolAnswer, parsePoolAnswer } from '@poolmesh/types'
 import type { ProgressSink, RunEvents, RunId } from '../adapter.ts'
+import { traceHeaders } from '../trace-context.ts'
 import type { Clients } from './clients.ts'
 import type { Exchange } from './exchange.ts'
 import type { Target } from './target.ts'
@@ -55,6 +56,7 @@ export class HttpRun implements RunId {
         [HEADERS.attempt]: String(attempt),
         [HEADERS.deadline]: isoTime(deadline),
         'Idempotency-Key': `${this.taskId}/${attempt}`,
+        ...traceHeaders(this.#run.entry.task),
       },
       body,
       signal: this.#stopped.signal,

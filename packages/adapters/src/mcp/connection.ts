@@ -128,7 +128,10 @@ export class Connection {
     try {
       return await this.#asked(call, options, (signal) =>
         this.#client.request(
-          { method: 'tools/call', params: { name: tool, arguments: args } },
+          {
+            method: 'tools/call',
+            params: { name: tool, arguments: args, ...(options.meta ? { _meta: options.meta } : {}) },
+          },
           resultSchema,
           {
             timeout,

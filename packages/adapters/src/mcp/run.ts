@@ -2,6 +2,7 @@
 import type { Answer, Run } from '@poolmesh/core'
 import type { DistributedTask } from '@poolmesh/types'
 import type { ProgressSink, RunEvents, RunId } from '../adapter.ts'
+import { traceHeaders } from '../trace-context.ts'
 import { answerOf, failed } from './answer.ts'
 import type { Connection } from './connection.ts'
 import { McpFault } from './fault.ts'
@@ -42,6 +43,7 @@ export class McpRun implements RunId {
       timeoutMs: Math.max(1, this.#run.deadline - Date.now()) + AFTER_MS,
       signal: this.#cancelled.signal,
       onProgress: (progress) => this.#report(progress),
+      ...(task.metadata['traceparent'] === undefined ? {} : { meta: traceHeaders(task) }),
     }
     let tool: string | null = null
     try {

@@ -25,6 +25,8 @@ export interface CallOptions {
   signal?: AbortSignal
   /** Asks the server to tell how far it is. */
   onProgress?: (progress: CallProgress) => void
+  /** `_meta` of the call. */
+  meta?: Record<string, unknown>
 }
 
 /** What a server says that does not know the session; some say 400. Nothing was begun then. */

@@ -1,4 +1,5 @@
 // A task as it goes over the wire: checked, printed once, and where it belongs.
+import { activeTraceparent } from '@poolmesh/bus'
 import {
   type DistributedTaskInput,
   type Lane,
@@ -30,7 +31,7 @@ export function prepareTask(input: DistributedTaskInput): PreparedTask {
   const parsed = parseTask(input, { taskId: NO_ID })
   if (!parsed.ok) throw parsed.error
   const { task } = parsed
-  const text = print(input)
+  const text = print(inActiveTrace(input))
   const bytes = Buffer.byteLength(text)
   const id = input.task_id ?? null
   return {
@@ -40,6 +41,13 @@ export function prepareTask(input: DistributedTaskInput): PreparedTask {
     lane: task.fan_out ? 'fanout' : laneOf(task.priority),
     alone: id !== null || task.fan_out != null || bytes > MAX_BATCH_BYTES,
   }
+}
+
+/** What the caller names itself stands. */
+function inActiveTrace(input: DistributedTaskInput): DistributedTaskInput {
+  const traceparent = activeTraceparent()
+  if (traceparent === undefined || input.metadata?.['traceparent'] !== undefined) return input
+  return { ...input, metadata: { ...input.metadata, traceparent } }
 }
 
 function print(input: DistributedTaskInput): string {

@@ -1,0 +1,97 @@
+// The trace that is active in this process, where its program has set OpenTelemetry up. Read from where every copy of
+// @opentelemetry/api 1.x keeps what was registered (that is how they find each other), so that nothing has to be installed
+// or loaded by those who have no traces.
+
+interface Context {
+  setValue(key: symbol, value: unknown): Context
+}
+
+interface Span {
+  end(): void
+  setStatus(status: { code: number; message?: string }): unknown
+  recordException(error: unknown): void
+}
+
+interface Registered {
+  trace?: { getTracer(name: string): { startSpan(name: string, options: object, parent: Context): Span } }
+  context?: { active(): Context; with<T>(context: Context, work: () => T): T }
+  propagation?: {
+    inject(
+      context: Context,
+      carrier: Carrier,
+      setter: { set(c: Carrier, key: string, value: string): void },
+    ): void
+    extract(
+      context: Context,
+      carrier: Carrier,
+      getter: { keys(c: Carrier): string[]; get(c: Carrier, key: string): string | undefined },
+    ): Context
+  }
+}
+
+type Carrier = Record<string, string>
+
+const API = Symbol.for('opentelemetry.js.api.1')
+const SPAN = Symbol.for('OpenTelemetry Context Key SPAN')
+const SERVER = 1
+const FAILED = 2
+const setter = {
+  set: (carrier: Carrier, key: string, value: string) => {
+    carrier[key] = value
+  },
+}
+const getter = {
+  keys: (carrier: Carrier) => Object.keys(carrier),
+  get: (carrier: Carrier, key: string) => carrier[key],
+}
+
+const registered = (): Registered | undefined => (globalThis as { [API]?: Registered })[API]
+
+/** W3C's `traceparent` of what goes on here; undefined where nothing is traced. */
+export function activeTraceparent(): string | undefined {
+  const api = registered()
+  if (!api?.context || !api.propagation) return undefined
+  const carrier: Carrier = {}
+  api.propagation.inject(api.context.active(), carrier, setter)
+  return carrier['traceparent']
+}
+
+/** Whether work is to go through {@link withSpan}. */
+export const isTraced = (): boolean =>
+  registered()?.trace !== undefined && registered()?.context !== undefined
+
+/**
+ * Does the work within a span of its own; where it gives a promise, the span ends with that.
+ * @param traceparent what it belongs to; without one it belongs to what is active here
+ */
+export function withSpan<T>(
+  name: string,
+  traceparent: unknown,
+  attributes: Record<string, string | number>,
+  work: () => T,
+): T {
+  const { trace, context, propagation } = registered() ?? {}
+  if (!trace || !context) return work()
+  const here = context.active()
+  const carrier: Carrier = typeof traceparent === 'string' ? { traceparent } : {}
+  const parent = propagation?.extract(here, carrier, getter) ?? here
+  const span = trace.getTracer('poolmesh').startSpan(name, { kind: SERVER, attributes }, parent)
+  const failed = (error: unknown): void => {
+    span.recordException(error)
+    span.setStatus({ code: FAILED, message: String((error as Error)?.message ?? error) })
+    span.end()
+  }
+  try {
+    const value = context.with(parent.setValue(SPAN, span), work)
+    if (value instanceof Promise)
+      value.then(
+        () => span.end(),
+        (error: unknown) => failed(error),
+      )
+    else span.end()
+    return value
+  } catch (error) {
+    failed(error)
+    throw error
+  }
+}
