@@ -1,6 +1,7 @@
 // The commands and their help. What they do is in `actions/`, loaded when a command is run.
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
+import { defineAlerts } from './commands/alerts.ts'
 import { defineDead } from './commands/dead.ts'
 import { defineMcp } from './commands/mcp.ts'
 import { defineMemory } from './commands/memory.ts'
@@ -37,6 +38,7 @@ function createProgram(end: (code: ExitCode) => void): Command {
   definePools(program, end)
   defineDead(program, end)
   defineMemory(program, end)
+  defineAlerts(program, end)
   defineMcp(program, end)
   defineShortNames(program, end)
   return program

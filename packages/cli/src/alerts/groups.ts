@@ -1,0 +1,36 @@
+import type { AlertGroup, PoolAlert } from './bodies.ts'
+
+export const GROUPINGS = ['none', 'type', 'region'] as const
+export type Grouping = (typeof GROUPINGS)[number]
+
+/** What came within one window, in groups that are sent in one request each, in the order in which they began. */
+export function groupsOf(alerts: readonly PoolAlert[], grouping: Grouping): AlertGroup[] {
+  const groups = new Map<string, AlertGroup>()
+  for (const alert of alerts) {
+    const key =
+      grouping === 'none' ? '' : ((grouping === 'type' ? alert.pool_type : alert.region) ?? 'unknown')
+    const group = groups.get(key)
+    if (group) group.alerts.push(alert)
+    else groups.set(key, { key, alerts: [alert] })
+  }
+  return [...groups.values()]
+}
+
+/** The last ids of events that were delivered: what is given again after that is told to nobody. */
+export class Delivered {
+  readonly #ids = new Set<string>()
+  readonly #limit: number
+
+  constructor(limit = 10_000) {
+    this.#limit = limit
+  }
+
+  has(id: string): boolean {
+    return this.#ids.has(id)
+  }
+
+  add(id: string): void {
+    this.#ids.add(id)
+    if (this.#ids.size > this.#limit) this.#ids.delete(this.#ids.values().next().value!)
+  }
+}
