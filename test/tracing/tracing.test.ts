@@ -1,10 +1,28 @@
-import { createDistributedPoolSystem } from '@poolmesh/client'
+import { freePort } from '@poolmesh/bus'
+import {
+  createDistributedPoolSystem,
+  type DistributedTaskInput,
+  type DistributedTaskResult,
+} from '@poolmesh/client'
 import { HttpPool, run, startTestServer, until } from '@poolmesh/testkit'
 import { expect, test } from 'vitest'
 import { type CollectedSpan, Collector } from './collector.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 const SUBMITTER = 'b7ad6b7169203331'
+
+async function submitOverHttp(
+  url: string,
+  headers: Record<string, string>,
+  task: DistributedTaskInput,
+): Promise<DistributedTaskResult> {
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json', prefer: 'wait=60' },
+    body: JSON.stringify(task),
+  })
+  return (await answer.json()) as DistributedTaskResult
+}
 
 test('one trace through processes and kinds of pool, with a span for each run', async () => {
   await using server = await startTestServer()
@@ -17,8 +35,10 @@ test('one trace through processes and kinds of pool, with a span for each run', 
   }
   await using registry = run('service.ts', ['registry'], env)
   await using executor = run('service.ts', ['executor'], env)
+  const port = await freePort()
+  await using gateway = run('service.ts', ['gateway'], { ...env, POOLMESH_HTTP_PORT: String(port) })
   await using pools = run('demo.ts', [], env)
-  await Promise.all([registry, executor, pools].map((one) => one.line(/ready/)))
+  await Promise.all([registry, executor, gateway, pools].map((one) => one.line(/ready/)))
   await using system = await createDistributedPoolSystem({ servers: server.url })
   await using http = await HttpPool.start({
     mode: 'sync',
@@ -35,11 +55,10 @@ test('one trace through processes and kinds of pool, with a span for each run', 
   })
   const metadata = { traceparent: `00-${TRACE}-${SUBMITTER}-01` }
   const [onBus, onHttp] = await Promise.all([
-    system.executor.executeTask({
+    submitOverHttp(`http://127.0.0.1:${port}/api/v1/tasks`, metadata, {
       task_type: 'text.words',
       payload: { text: 'to be or not to be' },
       required_capabilities: ['text'],
-      metadata,
     }),
     system.executor.executeTask({
       task_type: 'web.page',
@@ -88,5 +107,10 @@ test('one trace through processes and kinds of pool, with a span for each run', 
   expect(http.received.map(({ headers }) => headers['traceparent'])).toEqual(
     dispatches.map(({ spanId }) => `00-${TRACE}-${spanId}-01`),
   )
-  expect([registry, executor, pools].map(({ child }) => child.exitCode)).toEqual([null, null, null])
+  expect([registry, executor, gateway, pools].map(({ child }) => child.exitCode)).toEqual([
+    null,
+    null,
+    null,
+    null,
+  ])
 })

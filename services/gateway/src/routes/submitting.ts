@@ -20,6 +20,7 @@ const LOOK_MS = 250
 
 /** Keys of requests, each with what it was sent with, so that a second use for another task is told. */
 const MAX_KEYS = 100_000
+const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/
 
 export class Submitting {
   readonly #executor: DistributedTaskExecutor
@@ -32,10 +33,11 @@ export class Submitting {
   /**
    * Resolves when the task is stored.
    * @param key `Idempotency-Key`: becomes the id of the task, so that a second request is the first one's task
+   * @param traceparent the trace that the request belongs to; what the task names itself stands
    * @throws PoolmeshError INVALID_INPUT, CONFLICT, OVERLOADED, PAYLOAD_TOO_LARGE, UNAVAILABLE, DEADLINE_EXCEEDED
    */
-  async submit(input: unknown, key?: string | undefined): Promise<Submitted> {
-    const task = key === undefined ? input : withKey(input, key)
+  async submit(input: unknown, key?: string | undefined, traceparent?: unknown): Promise<Submitted> {
+    const task = inTrace(key === undefined ? input : withKey(input, key), traceparent)
     if (key !== undefined) this.#checkKey(taskIdOf(key), input)
     const store = new AbortController()
     let handle: TaskHandle | undefined
@@ -122,6 +124,14 @@ function withKey(input: unknown, key: string): unknown {
       { path: 'task_id', message: 'is not the Idempotency-Key' },
     ])
   return { ...input, task_id: id }
+}
+
+/** What is no `traceparent` is passed over, as W3C's Trace Context has it. */
+function inTrace(input: unknown, traceparent: unknown): unknown {
+  if (typeof traceparent !== 'string' || !TRACEPARENT.test(traceparent) || !isJsonObject(input)) return input
+  const metadata = input['metadata'] ?? {}
+  if (!isJsonObject(metadata) || metadata['traceparent'] !== undefined) return input
+  return { ...input, metadata: { ...metadata, traceparent } }
 }
 
 /** Seconds of `Prefer: wait=30`; null where nothing of it is there. @throws HttpFault 400 */

@@ -32,6 +32,7 @@ export const SUBMIT_HEADERS = {
   'Idempotency-Key':
     'Becomes the id of the task (as it is where it is an id, else a hash of it): a second request with it gives the same task.',
   Prefer: '`wait=30`: waits up to 30 s for the result, at most 300; 200 with it, else 202.',
+  traceparent: 'The trace that the task belongs to (W3C Trace Context).',
 }
 
 export const SUBMIT_ANSWERS = {
@@ -150,7 +151,11 @@ export async function submitAndAnswer(
   place: string,
 ): Promise<unknown> {
   const wait = waitOf(request.headers.prefer)
-  const submitted = await submitting.submit(task, headerOf(request, 'idempotency-key'))
+  const submitted = await submitting.submit(
+    task,
+    headerOf(request, 'idempotency-key'),
+    request.headers['traceparent'],
+  )
   const result = wait === null ? null : await waitFor(submitted, wait, request)
   if (wait !== null && result !== null) reply.header('preference-applied', `wait=${wait}`)
   reply.header('location', `${place}/${submitted.taskId}`)
