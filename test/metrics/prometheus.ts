@@ -35,7 +35,7 @@ export interface Prometheus extends AsyncDisposable {
 }
 
 /**
- * Scrapes the targets every second.
+ * Scrapes the targets every two seconds, and waits as long for an answer: machines may be busy.
  * @param targets `host:port` of each
  * @param rules what it evaluates, every second
  */
@@ -44,7 +44,7 @@ export async function startPrometheus(targets: string[], rules: string): Promise
   const port = await freePort()
   await writeFile(join(folder, 'rules.yml'), rules)
   const config = {
-    global: { scrape_interval: '1s', evaluation_interval: '1s' },
+    global: { scrape_interval: '2s', evaluation_interval: '1s' },
     rule_files: ['rules.yml'],
     scrape_configs: [{ job_name: 'poolmesh', static_configs: [{ targets }] }],
   }
