@@ -51,3 +51,13 @@ export async function violations(page: Page): Promise<string[]> {
     )
   })
 }
+
+/** When the first words were seen, in ms since the address was opened, by a browser that has nothing of the page yet. */
+export async function firstPaint(browser: Browser, url: string): Promise<number> {
+  await using opened = await open(browser, {})
+  await opened.page.goto(url)
+  await opened.page.getByRole('heading', { level: 1 }).waitFor()
+  return await opened.page.evaluate(
+    () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Number.NaN,
+  )
+}
