@@ -40,7 +40,7 @@ function adapting(headers: Record<string, Record<string, string>> = {}) {
 
 const runIn = (endpoint: string, changes: object = {}, attempt = 1): Run =>
   ({
-    entry: { task: { task_id: 't-1', task_type: 'test', payload: { n: 1 }, ...changes } },
+    entry: { task: { task_id: 't-1', task_type: 'test', payload: { n: 1 }, metadata: {}, ...changes } },
     pool: {
       name: 'p',
       descriptor: poolDescriptorSchema.parse({ name: 'p', pool_type: 'mahavishnu', endpoint }),
@@ -207,6 +207,7 @@ test('a payload that travels by reference arrives whole', async () => {
     task_id: 't-1',
     task_type: 'test',
     payload: { from: 'the store' },
+    metadata: {},
   })
 })
 

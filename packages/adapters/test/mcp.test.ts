@@ -55,7 +55,15 @@ interface Of {
 const server = async (options: McpServerOptions) => stack.use(await McpTestServer.start(options))
 const runIn = (to: { endpoint: string }, pool_type: string, of: Of = {}): Run =>
   ({
-    entry: { task: { task_id: 't-1', task_type: 'test', payload: { prompt: 'say hello' }, ...of.task } },
+    entry: {
+      task: {
+        task_id: 't-1',
+        task_type: 'test',
+        payload: { prompt: 'say hello' },
+        metadata: {},
+        ...of.task,
+      },
+    },
     pool: {
       name: 'default',
       descriptor: poolDescriptorSchema.parse({
@@ -106,6 +114,16 @@ for (const json of [false, true])
       },
     ])
   })
+
+test('the trace of a run goes along with its call', async () => {
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const pool = await server({ kind: 'mahavishnu' })
+  const { next } = adapting()
+  await next(runIn(pool, 'mahavishnu', { task: { metadata: { traceparent } } }))
+  await next(runIn(pool, 'mahavishnu', { task: { metadata: { traceparent: 'no\r\ntrace' } } }))
+  const runs = pool.calls.filter(({ tool }) => tool === 'worker_execute')
+  expect(runs.map(({ meta }) => meta['traceparent'])).toEqual([traceparent, undefined])
+})
 
 for (const json of [false, true])
   test(`a large answer arrives whole (${json ? 'JSON' : 'streams'})`, async () => {

@@ -158,6 +158,7 @@ export class McpTestServer implements AsyncDisposable {
       const call: McpCall = {
         tool,
         args: args as Json,
+        meta: { ...extra._meta },
         signal,
         session: sessionId,
         progress: async (progress, total, message) => {

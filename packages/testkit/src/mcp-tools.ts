@@ -7,6 +7,8 @@ type Json = Record<string, unknown>
 export interface McpCall {
   tool: string
   args: Json
+  /** `_meta` of the request. */
+  meta: Json
   signal: AbortSignal
   session: string | undefined
   /** Tells the client how far it is, where it asked for that. */

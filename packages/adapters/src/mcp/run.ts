@@ -39,11 +39,12 @@ export class McpRun implements RunId {
   /** @param task with its payload */
   async send(task: DistributedTask): Promise<void> {
     const mapping = mappingOf(this.#run.pool.descriptor)
+    const trace = traceHeaders(task)
     const options: CallOptions = {
       timeoutMs: Math.max(1, this.#run.deadline - Date.now()) + AFTER_MS,
       signal: this.#cancelled.signal,
       onProgress: (progress) => this.#report(progress),
-      ...(task.metadata['traceparent'] === undefined ? {} : { meta: traceHeaders(task) }),
+      ...(trace.traceparent === undefined ? {} : { meta: trace }),
     }
     let tool: string | null = null
     try {
