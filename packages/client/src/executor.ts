@@ -13,6 +13,7 @@ import {
 import { DeadLetters } from './dead-letters.ts'
 import { ask, type RequestOptions } from './requests.ts'
 import { hasOutputRef, withOutput } from './submission/outputs.ts'
+import { type StoreOutcome, storeTasks } from './submission/store-tasks.ts'
 import type { TaskSink } from './submission/submission.ts'
 import { type SubmissionOptions, Submissions } from './submission/submissions.ts'
 import { type SubmitManyOptions, type TaskSource, TaskStream } from './submission/task-stream.ts'
@@ -71,6 +72,18 @@ export class DistributedTaskExecutor implements AsyncDisposable {
   submitMany(tasks: TaskSource, options: SubmitManyOptions = {}): TaskStream {
     this.#submissions.requireOpen()
     return new TaskStream(this.#submissions, tasks, options)
+  }
+
+  /**
+   * Stores tasks and waits for the broker's word, not for results. Which id a task without one gets depends on the key and
+   * its place alone: after an interruption the same call stores nothing twice, for as long as results are kept.
+   * @param key nobody else's, such as a random id and the number of the call
+   * @throws PoolmeshError INVALID_INPUT before anything is stored, OVERLOADED, PAYLOAD_TOO_LARGE, UNAVAILABLE, DEADLINE_EXCEEDED:
+   *   then some may be stored
+   */
+  async storeTasks(key: string, tasks: readonly DistributedTaskInput[]): Promise<StoreOutcome> {
+    this.#submissions.requireOpen()
+    return await storeTasks(this.#submissions, key, tasks)
   }
 
   /** @throws PoolmeshError NOT_FOUND, UNAVAILABLE when no executor runs */

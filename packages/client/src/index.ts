@@ -45,6 +45,7 @@ export {
 export type { BackPage } from './read-back.ts'
 export { type PoolFilter, type PoolPage, PoolRegistry, type PoolRegistryOptions } from './registry.ts'
 export type { RequestOptions } from './requests.ts'
+export type { StoreOutcome } from './submission/store-tasks.ts'
 export type { SubmissionOptions } from './submission/submissions.ts'
 export type { SubmitManyOptions, SubmitProgress, TaskSource, TaskStream } from './submission/task-stream.ts'
 export {

@@ -33,7 +33,7 @@ const NARROWEST_BAR = 5
 export class Progress implements Disposable {
   readonly #unit: string
   readonly #stream: NodeJS.WriteStream
-  readonly #draw: ((text: string) => void) & { done(): void }
+  readonly #draw: ((text: string) => void) & { clear(): void; done(): void }
   readonly #timer: NodeJS.Timeout
   readonly #start = performance.now()
   #state: ProgressState = { done: 0, fraction: null }
@@ -45,7 +45,7 @@ export class Progress implements Disposable {
     this.#stream = stream
     this.#draw = stream.isTTY
       ? createLogUpdate(stream)
-      : Object.assign((text: string) => stream.write(`${text}\n`), { done: () => {} })
+      : Object.assign((text: string) => stream.write(`${text}\n`), { clear: () => {}, done: () => {} })
     this.#timer = setInterval(() => this.#show(), stream.isTTY ? REDRAW_MS : plainEveryMs)
     this.#timer.unref()
   }
@@ -55,6 +55,13 @@ export class Progress implements Disposable {
     this.#first ??= state
     this.#state = state
     this.#pace.add(state, performance.now())
+  }
+
+  /** A line above the bar, which stays. */
+  say(line: string): void {
+    this.#draw.clear()
+    this.#stream.write(`${line}\n`)
+    if (this.#stream.isTTY) this.#show()
   }
 
   #show(): void {

@@ -6,15 +6,19 @@ import { newSubmissionId, Submission, type TaskSink } from './submission.ts'
 
 /** A batch that takes more tasks. Its id is made first, so that each task has its id from the beginning. */
 export class OpenBatch {
-  readonly id = newSubmissionId()
+  readonly id: string
   readonly #lane: Lane
   readonly #patient: boolean
   readonly #maxTasks: number
+  readonly #chosen: boolean
   readonly #sinks: TaskSink[] = []
   #text = ''
   #bytes = 2
 
-  constructor(lane: Lane, options: { patient?: boolean; maxTasks?: number } = {}) {
+  /** @param options.id of 25 characters; left out: one that nobody else can have used */
+  constructor(lane: Lane, options: { patient?: boolean; maxTasks?: number; id?: string } = {}) {
+    this.id = options.id ?? newSubmissionId()
+    this.#chosen = options.id !== undefined
     this.#lane = lane
     this.#patient = options.patient === true
     this.#maxTasks = options.maxTasks ?? MAX_BATCH_TASKS
@@ -41,6 +45,7 @@ export class OpenBatch {
       lane: this.#lane,
       text: `${this.#text}]`,
       alone: false,
+      chosen: this.#chosen,
       patient: this.#patient,
       sinks: this.#sinks,
     })
