@@ -64,6 +64,8 @@ test('it has an example of every command', () => {
   const scripts = blocks.map(({ script }) => script).join('')
   for (const command of [
     'submit',
+    'tasks list',
+    'tasks submit',
     'status',
     'result',
     'cancel',

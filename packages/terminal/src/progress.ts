@@ -39,6 +39,7 @@ export class Progress implements Disposable {
   #state: ProgressState = { done: 0, fraction: null }
   #first: ProgressState | undefined
   #pace = new Pace()
+  #shown = false
 
   constructor({ unit, stream = process.stderr, plainEveryMs = PLAIN_MS }: ProgressOptions) {
     this.#unit = unit
@@ -67,12 +68,14 @@ export class Progress implements Disposable {
   #show(): void {
     if (!this.#first) return
     const width = this.#stream.isTTY ? this.#stream.columns : NO_TERMINAL_WIDTH
+    this.#shown = true
     this.#draw(formatProgress(this.#state, this.#pace, this.#unit, width))
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer)
-    if (!this.#first) return
+    // What is over before its first line needs none, where lines are not redrawn.
+    if (!this.#first || !(this.#shown || this.#stream.isTTY)) return
     const seconds = (performance.now() - this.#start) / 1_000
     const rate = (this.#state.done - this.#first.done) / seconds
     this.#pace = new Pace({ perSecond: rate, secondsLeft: null })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
@@ -31,14 +32,17 @@ function heard(terminal: boolean) {
   return { written, stream: Object.assign(stream, { isTTY: terminal, columns: 80, rows: 24 }) }
 }
 
-test('elsewhere than on a terminal there are plain lines, and the last one tells the whole', () => {
+test('elsewhere than on a terminal there are plain lines, and the last one tells the whole', async () => {
   const { written, stream } = heard(false)
   {
-    using progress = new Progress({ unit: 'tasks', stream: stream as unknown as NodeJS.WriteStream })
+    const options = { unit: 'tasks', stream: stream as unknown as NodeJS.WriteStream, plainEveryMs: 5 }
+    using progress = new Progress(options)
     progress.update({ done: 100, fraction: 0 })
+    await once(stream, 'data')
     progress.update({ done: 300, fraction: 1 })
   }
-  expect(written.join('')).toMatch(/^█{30} 100% {2}300 tasks {2}[\d,]+\/s\n$/)
+  expect(written[0]).toMatch(/^░{30} {3}0% {2}100 tasks\n$/)
+  expect(written.at(-1)).toMatch(/^█{30} 100% {2}300 tasks {2}[\d,]+\/s\n$/)
 })
 
 test('on a terminal the last state stays', () => {
@@ -50,8 +54,12 @@ test('on a terminal the last state stays', () => {
   expect(stripVTControlCharacters(written.join(''))).toMatch(/ {2}25% {2}1 branches {2}\d+\/s\n$/)
 })
 
-test('what never began says nothing', () => {
+test('what never began says nothing, nor does what is over at once, unless it can be redrawn', () => {
   const { written, stream } = heard(false)
   new Progress({ unit: 'tasks', stream: stream as unknown as NodeJS.WriteStream })[Symbol.dispose]()
+  {
+    using progress = new Progress({ unit: 'tasks', stream: stream as unknown as NodeJS.WriteStream })
+    progress.update({ done: 1, fraction: 1 })
+  }
   expect(written).toEqual([])
 })

@@ -30,10 +30,14 @@ export async function submitFile(
     const server = url.replaceAll(/[^/,\s]*@/g, '')
     const known = source.position === null || options.again ? null : await source.read(server)
     const position = known ?? newPosition(server)
-    if (known && known.offset >= source.size && source.size > 0)
-      notice(`all of it had been submitted before; --again submits it once more`)
-    else if (known && known.offset > 0) notice(`going on behind line ${known.lines}`)
-    await store({ executor, source, defaults, position, interruption, quiet: options.json === true })
+    const quiet = options.json === true
+    if (known && known.offset > 0 && !quiet)
+      notice(
+        known.offset >= source.size
+          ? 'all of it had been submitted before; --again submits it once more'
+          : `going on behind line ${known.lines}`,
+      )
+    await store({ executor, source, defaults, position, interruption, quiet })
     return position
   })
   const { lines, stored, there, bad } = position
@@ -170,7 +174,7 @@ function summaryOf({ stored, there, bad }: Position): string {
     `${number.toLocaleString('en-US')} ${number === 1 ? one : many}`
   const parts = [
     count(stored + there, 'task is stored', 'tasks are stored'),
-    ...(there === 0 ? [] : [`${count(there, 'of them was', 'of them were')} pending already`]),
+    ...(there === 0 ? [] : [`${count(there, 'of them was', 'of them were')} there already`]),
     ...(bad === 0 ? [] : [count(bad, 'line is no task', 'lines are no tasks')]),
   ]
   return `${parts.join('; ')}\n`
