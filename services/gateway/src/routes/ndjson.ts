@@ -37,6 +37,9 @@ export async function submitLines({ request, reply, log, submit }: LinesOptions)
   request.socket.setTimeout(IDLE_MS, () => request.destroy(new Error('idle')))
   const open = new Set<Promise<void>>()
   let [line, bytes] = [0, 0]
+  // Of one wait for room. A race of all that is open would cost as much as there is open, for each line.
+  let room = Promise.withResolvers<void>()
+  room.promise.catch(() => {})
 
   const one = async (number: number, text: string): Promise<void> => {
     bytes += text.length
@@ -50,10 +53,20 @@ export async function submitLines({ request, reply, log, submit }: LinesOptions)
     for await (const text of linesOf(request)) {
       line++
       if (text.trim() === '') continue
-      const going = one(line, text).finally(() => open.delete(going))
+      const going = one(line, text)
       open.add(going)
-      going.catch(() => {})
-      while (open.size >= WINDOW || bytes >= WINDOW_BYTES) await Promise.race(open)
+      going.then(
+        () => {
+          open.delete(going)
+          room.resolve()
+        },
+        // It stays among the open ones: who waits for them all is told.
+        (error: unknown) => room.reject(error),
+      )
+      while (open.size >= WINDOW || bytes >= WINDOW_BYTES) {
+        room = Promise.withResolvers()
+        await room.promise
+      }
       if (response.writableNeedDrain) await once(response, 'drain')
     }
     await Promise.all(open)
