@@ -30,6 +30,9 @@ const PENDING = Number(values.pending)
 const MANY_POOLS = Number(values['many-pools'])
 const CAPABILITY = 'bench'
 const WORKERS = 100
+// Each system that is started has hooks of its own for the end of the process.
+process.setMaxListeners(100)
+
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US')
 const namesOf = (prefix: string, count: number): string[] =>
