@@ -30,6 +30,8 @@ export interface Plan {
   offered: { perSecond: number; seconds: number }
   alone: { probes: number; pauseMs: number }
   submit(system: string): number
+  /** Called with what is about to be measured. */
+  begins(what: string): void
 }
 
 export async function inTurn<Item>(
@@ -44,13 +46,17 @@ export async function inTurn<Item>(
 /** @throws where a task has no result, or one too many */
 export async function throughputRows(
   contenders: readonly Contender[],
-  { rounds, tasksOf }: Plan,
+  { rounds, tasksOf, begins }: Plan,
 ): Promise<Row[]> {
   const rows = contenders.flatMap((contender) =>
     Object.entries(contender.rows).map(([row, run]) => ({ contender, row, run, done: [] as RowRound[] })),
   )
-  for (const { contender, row, run } of rows) await run(Math.ceil(tasksOf(contender.name, row) / 4))
+  for (const { contender, row, run } of rows) {
+    begins(`${contender.name}, ${row}: warm-up`)
+    await run(Math.ceil(tasksOf(contender.name, row) / 4))
+  }
   await inTurn(rows, rounds, async ({ contender, row, run, done }) => {
+    begins(`${contender.name}, ${row}: round ${done.length + 1}`)
     const tasks = tasksOf(contender.name, row)
     const used = meter(contender.processes)
     const { seconds, results, distinct, completed } = await run(tasks)
@@ -72,15 +78,17 @@ export async function throughputRows(
 
 export async function latencies(
   contenders: readonly Contender[],
-  { rounds, offered, alone }: Plan,
+  { rounds, offered, alone, begins }: Plan,
 ): Promise<Record<string, Latencies>> {
   const timed = contenders.flatMap(({ name, latency }) => (latency ? [{ name, latency }] : []))
   const found: Record<string, Latencies> = {}
   for (const { name, latency } of timed) {
+    begins(`${name}: latency, warm-up`)
     found[name] = { offered: [], alone: [] }
     await latency.latency({ ...alone, probes: 50 })
   }
   await inTurn(timed, rounds, async ({ name, latency }) => {
+    begins(`${name}: latency`)
     found[name]?.offered.push(...(await latency.offered(offered)))
     found[name]?.alone.push(...(await latency.latency(alone)))
   })
@@ -90,11 +98,13 @@ export async function latencies(
 /** Tasks a second that are stored, nobody running them. */
 export async function submitRates(
   contenders: readonly Contender[],
-  { submit }: Plan,
+  { submit, begins }: Plan,
 ): Promise<Record<string, number>> {
   const rates: Record<string, number> = {}
-  for (const { name, submitOnly } of contenders)
+  for (const { name, submitOnly } of contenders) {
+    begins(`${name}: submitting alone`)
     if (submitOnly) rates[name] = submit(name) / (await submitOnly(submit(name)))
+  }
   return rates
 }
 

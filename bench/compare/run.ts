@@ -35,7 +35,8 @@ const { values } = parseArgs({
   },
 })
 const wanted = new Set(values.only.split(','))
-const LIMIT_MS = 600_000
+/** Of a round of a row: it takes a few seconds. */
+const ROW_LIMIT_MS = 90_000
 
 /** About two seconds each on two cores. */
 const TASKS: Record<string, number> = {
@@ -52,6 +53,10 @@ const TASKS: Record<string, number> = {
   [`graphile-worker ${AS_IT_IS}`]: 40_000,
 }
 const SUBMITTED: Record<string, number> = { poolmesh: 200_000, floor: 400_000 }
+/** For whoever has to know what hangs. */
+let measuring = 'the start'
+const rowLimit = setTimeout(() => giveUp(`not done after ${ROW_LIMIT_MS / 1000} s: ${measuring}`), ROW_LIMIT_MS)
+rowLimit.unref()
 const share = values.quick ? 0.25 : 1
 const plan: Plan = {
   rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
@@ -60,6 +65,10 @@ const plan: Plan = {
   offered: { perSecond: 500, seconds: values.quick ? 2 : 4 },
   alone: { probes: values.quick ? 100 : 200, pauseMs: 2 },
   submit: (system) => (SUBMITTED[system] ?? 40_000) * share,
+  begins: (what) => {
+    measuring = what
+    rowLimit.refresh()
+  },
 }
 const say = (text: string): void =>
   void (values.json === '-' ? process.stderr : process.stdout).write(`${text}\n`)
@@ -110,7 +119,6 @@ function giveUp(why: string): never {
   process.stderr.write(`bench: ${why}\n`)
   process.exit(1)
 }
-setTimeout(() => giveUp(`not done after ${LIMIT_MS / 1000} s`), LIMIT_MS).unref()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => giveUp(signal))
 
 try {
