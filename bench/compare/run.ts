@@ -55,7 +55,10 @@ const TASKS: Record<string, number> = {
 const SUBMITTED: Record<string, number> = { poolmesh: 200_000, floor: 400_000 }
 /** For whoever has to know what hangs. */
 let measuring = 'the start'
-const rowLimit = setTimeout(() => giveUp(`not done after ${ROW_LIMIT_MS / 1000} s: ${measuring}`), ROW_LIMIT_MS)
+const rowLimit = setTimeout(
+  () => giveUp(`not done after ${ROW_LIMIT_MS / 1000} s: ${measuring}`),
+  ROW_LIMIT_MS,
+)
 rowLimit.unref()
 const share = values.quick ? 0.25 : 1
 const plan: Plan = {

@@ -25,7 +25,7 @@ import {
   parseLines,
   parsePoolAnswer,
   runningSubject,
-  SlotMap,
+  Tickets,
   workSubject,
 } from '@poolmesh/types'
 import type { KnownRuns, PoolAdapter, RunEvents, Traits } from './adapter.ts'
@@ -72,9 +72,9 @@ export class NatsAdapter implements PoolAdapter {
   readonly #one: Subscription
   #many: Subscription | null = null
   #acts = false
-  readonly #queued = new SlotMap<string, Run[]>()
-  readonly #groups = new SlotMap<string, Group>()
-  #next = 0
+  /** By pool. */
+  #queued = new Map<string, Run[]>()
+  readonly #groups = new Tickets<Group>()
 
   constructor(nc: NatsConnection, runs: RunEvents, claims: ClaimCheck, log: Logger) {
     this.#nc = nc
@@ -98,8 +98,8 @@ export class NatsAdapter implements PoolAdapter {
   /** Keeps the last answers of those who say everything only once, and tells nobody. */
   standBy(): void {
     this.#acts = false
-    this.#queued.clear()
-    this.#groups.clear()
+    this.#queued = new Map()
+    for (const [ticket] of [...this.#groups.entries()]) this.#groups.take(ticket)
     this.#many?.unsubscribe()
     this.#many = null
   }
@@ -120,12 +120,15 @@ export class NatsAdapter implements PoolAdapter {
   }
 
   flush(): void {
-    for (const runs of this.#queued.values()) {
+    const queued = this.#queued
+    if (queued.size === 0) return
+    // Another one, and not cleared: see SlotMap of the types.
+    this.#queued = new Map()
+    for (const runs of queued.values()) {
       const [first] = runs
       if (first && takesArrays(first.pool.descriptor)) this.#sendTogether(runs)
       else for (const run of runs) this.#sendAlone(run)
     }
-    this.#queued.clear()
   }
 
   #sendTogether(runs: Run[]): void {
@@ -158,9 +161,8 @@ export class NatsAdapter implements PoolAdapter {
   }
 
   #publishGroup(runs: Run[], text: string): void {
-    const id = (this.#next++).toString(36)
     const pool = runs[0]?.pool.name as string
-    this.#groups.set(id, { runs, until: performance.now() + GROUP_MS })
+    const id = this.#groups.add({ runs, until: performance.now() + GROUP_MS })
     this.#nc.publish(workSubject(pool), text, { reply: `${MANY}.${pool}.${this.#id}.${id}` })
   }
 
@@ -204,7 +206,7 @@ export class NatsAdapter implements PoolAdapter {
       if (nobody) this.#runs.gone(pool, fourth, attempt)
       else this.#runs.answer(pool, fourth, attempt, readOne(message, fourth))
     } else {
-      const group = third === this.#id ? this.#groups.take(fourth) : undefined
+      const group = third === this.#id ? this.#groups.take(Number(fourth)) : undefined
       if (nobody)
         for (const run of group?.runs ?? []) this.#runs.gone(pool, run.entry.task.task_id, run.attempt)
       else this.#answers(pool, message)
@@ -279,7 +281,7 @@ export class NatsAdapter implements PoolAdapter {
     const now = performance.now()
     for (const [id, group] of this.#groups.entries()) {
       if (group.until > now) return
-      this.#groups.delete(id)
+      this.#groups.take(id)
     }
   }
 

@@ -1,7 +1,7 @@
 // Whether anything is stored under subjects of RESULTS. What is asked in one turn of the event loop goes in one request: of
 // tasks that come by the thousand each alone, the question would cost more messages than the answer's tasks.
 import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node'
-import { SlotMap, STREAMS } from '@poolmesh/types'
+import { STREAMS, Tickets } from '@poolmesh/types'
 
 type Done = (exists: boolean | null) => void
 
@@ -19,9 +19,8 @@ export class Existence implements Disposable {
   readonly #nc: NatsConnection
   readonly #inbox = `${createInbox()}.`
   readonly #subscription: Subscription
-  readonly #asked = new SlotMap<string, Asked>()
+  readonly #asked = new Tickets<Asked>()
   readonly #timer: NodeJS.Timeout
-  #next = 0
   #open = new Map<string, Done[]>()
   #planned: NodeJS.Immediate | null = null
 
@@ -49,43 +48,44 @@ export class Existence implements Disposable {
     this.#planned = null
     const waiting = this.#open
     this.#open = new Map()
-    const token = (this.#next++).toString(36)
-    this.#asked.set(token, { waiting, deadline: performance.now() + TIMEOUT_MS })
+    const ticket = this.#asked.add({ waiting, deadline: performance.now() + TIMEOUT_MS })
     const request = JSON.stringify({ multi_last: [...waiting.keys()] })
     try {
-      this.#nc.publish(`$JS.API.DIRECT.GET.${STREAMS.results}`, request, { reply: this.#inbox + token })
+      this.#nc.publish(`$JS.API.DIRECT.GET.${STREAMS.results}`, request, {
+        reply: `${this.#inbox}${ticket}`,
+      })
     } catch {
       // The connection is closed.
-      this.#end(token, null)
+      this.#end(ticket, null)
     }
   }
 
   #hear(message: Msg): void {
-    const token = message.subject.slice(this.#inbox.length)
+    const ticket = Number(message.subject.slice(this.#inbox.length))
     const code = message.headers?.code ?? 0
-    if (code === END_OF_BATCH || code === NOTHING) this.#end(token, false)
-    else if (code !== 0) this.#end(token, null)
-    else this.#found(token, message.headers?.get('Nats-Subject') ?? '')
+    if (code === END_OF_BATCH || code === NOTHING) this.#end(ticket, false)
+    else if (code !== 0) this.#end(ticket, null)
+    else this.#found(ticket, message.headers?.get('Nats-Subject') ?? '')
   }
 
-  #found(token: string, subject: string): void {
-    const waiting = this.#asked.get(token)?.waiting
+  #found(ticket: number, subject: string): void {
+    const waiting = this.#asked.get(ticket)?.waiting
     const all = waiting?.get(subject) ?? []
     waiting?.delete(subject)
     for (const done of all) done(true)
   }
 
   /** What was not found until now is as `exists` says. */
-  #end(token: string, exists: false | null): void {
-    const waiting = this.#asked.take(token)?.waiting
+  #end(ticket: number, exists: false | null): void {
+    const waiting = this.#asked.take(ticket)?.waiting
     for (const all of waiting?.values() ?? []) for (const done of all) done(exists)
   }
 
   #expire(): void {
     const now = performance.now()
-    for (const [token, { deadline }] of this.#asked.entries()) {
+    for (const [ticket, { deadline }] of this.#asked.entries()) {
       if (deadline > now) return
-      this.#end(token, null)
+      this.#end(ticket, null)
     }
   }
 
@@ -95,6 +95,6 @@ export class Existence implements Disposable {
     this.#subscription.unsubscribe()
     for (const all of this.#open.values()) for (const done of all) done(null)
     this.#open.clear()
-    for (const [token] of this.#asked.entries()) this.#end(token, null)
+    for (const [ticket] of [...this.#asked.entries()]) this.#end(ticket, null)
   }
 }

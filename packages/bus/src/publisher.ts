@@ -7,7 +7,7 @@ import {
   type Payload,
   type Subscription,
 } from '@nats-io/transport-node'
-import { SlotMap } from '@poolmesh/types'
+import { Tickets } from '@poolmesh/types'
 import { followLink } from './link.ts'
 
 /**
@@ -41,11 +41,10 @@ export class Publisher implements Disposable {
   readonly #nc: NatsConnection
   readonly #inbox: string
   readonly #subscription: Subscription
-  readonly #waiting = new SlotMap<string, Waiting>()
+  readonly #waiting = new Tickets<Waiting>()
   readonly #timer: NodeJS.Timeout
   readonly #link: Disposable
   readonly #timeoutMs: number
-  #next = 0
 
   constructor(nc: NatsConnection, options: PublisherOptions = {}) {
     this.#nc = nc
@@ -54,8 +53,7 @@ export class Publisher implements Disposable {
     this.#subscription = nc.subscribe(`${this.#inbox}*`, {
       callback: (error, message) => {
         if (error) return
-        const token = message.subject.slice(this.#inbox.length)
-        const waiting = this.#waiting.take(token)
+        const waiting = this.#waiting.take(Number(message.subject.slice(this.#inbox.length)))
         waiting?.done(
           outcomeOf(message.headers?.code ?? 0, message.data.length === 0 ? '' : message.string()),
         )
@@ -79,16 +77,12 @@ export class Publisher implements Disposable {
     headers: MsgHdrs | undefined,
     done: (outcome: PublishOutcome) => void,
   ): void {
-    const token = (this.#next++).toString(36)
-    this.#waiting.set(token, { done, deadline: performance.now() + this.#timeoutMs })
+    const ticket = this.#waiting.add({ done, deadline: performance.now() + this.#timeoutMs })
+    const reply = `${this.#inbox}${ticket}`
     try {
-      this.#nc.publish(
-        subject,
-        data,
-        headers ? { reply: this.#inbox + token, headers } : { reply: this.#inbox + token },
-      )
+      this.#nc.publish(subject, data, headers ? { reply, headers } : { reply })
     } catch (error) {
-      this.#waiting.delete(token)
+      this.#waiting.take(ticket)
       const message = (error as Error).message
       queueMicrotask(() =>
         done(
@@ -116,17 +110,16 @@ export class Publisher implements Disposable {
   #expire(): void {
     const now = performance.now()
     // Insertion order is deadline order, so the first that is not due ends the walk.
-    for (const [token, waiting] of this.#waiting.entries()) {
+    for (const [ticket, waiting] of this.#waiting.entries()) {
       if (waiting.deadline > now) return
-      this.#waiting.delete(token)
+      this.#waiting.take(ticket)
       waiting.done({ kind: 'unknown', message: `no answer within ${this.#timeoutMs} ms` })
     }
   }
 
   #endAll(message: string): void {
-    const all = [...this.#waiting.values()]
-    this.#waiting.clear()
-    for (const waiting of all) waiting.done({ kind: 'unknown', message })
+    for (const [ticket] of [...this.#waiting.entries()])
+      this.#waiting.take(ticket)?.done({ kind: 'unknown', message })
   }
 
   close(): void {

@@ -69,7 +69,7 @@ export class WaitingTasks {
   readonly #signatures = new Map<string, Signature>()
   readonly #ready = LANES.map(() => new IntrusiveHeap<SignatureQueue>(queueBefore))
   readonly #blocked = new Blocked()
-  /** What was asked for last: tasks that are submitted together require the same. */
+  /** What was asked for last, kept though no task refers to it: tasks that come after one another require the same. */
   #last: Signature | null = null
   readonly #sizes = LANES.map(() => 0)
 
@@ -88,7 +88,7 @@ export class WaitingTasks {
     const known = this.#signatures.get(key)
     if (known) {
       known.references++
-      this.#last = known
+      this.#keep(known)
       return known
     }
     const made: Signature = {
@@ -100,8 +100,14 @@ export class WaitingTasks {
       blocked: false,
     }
     this.#signatures.set(key, made)
-    this.#last = made
+    this.#keep(made)
     return made
+  }
+
+  #keep(signature: Signature): void {
+    const last = this.#last
+    this.#last = signature
+    if (last && last !== signature && last.references === 0) this.#forget(last)
   }
 
   sizeOf(lane: number): number {
@@ -179,9 +185,11 @@ export class WaitingTasks {
   }
 
   release(signature: Signature): void {
-    if (--signature.references > 0) return
+    if (--signature.references === 0 && signature !== this.#last) this.#forget(signature)
+  }
+
+  #forget(signature: Signature): void {
     this.#signatures.delete(signature.key)
-    if (this.#last === signature) this.#last = null
     if (!signature.blocked) return
     signature.blocked = false
     this.#blocked.delete(signature)

@@ -44,7 +44,7 @@ export class PoolTable {
   /** Called when a pool can take work, or more work, or other work than before. */
   onCapacity: ((pool: PoolState) => void) | undefined
   readonly #pools = new Map<string, Pool>()
-  /** Pools that run tasks of ours, removed ones too: their slots still count when they come back. */
+  /** Pools that run tasks of ours, or did so and are registered. Removed ones too: their slots count when they come back. */
   readonly #busy = new Map<string, Pool>()
   readonly #affinity: AffinityTable
   readonly #router: Router
@@ -80,7 +80,7 @@ export class PoolTable {
 
   /** Pools that run something of ours. */
   *busy(): IterableIterator<PoolState> {
-    for (const pool of this.#busy.values()) if (pool.group) yield pool
+    for (const pool of this.#busy.values()) if (pool.group && pool.running > 0) yield pool
   }
 
   /**
@@ -110,6 +110,7 @@ export class PoolTable {
     const pool = this.#pools.get(name)
     if (!pool) return undefined
     this.#pools.delete(name)
+    if (pool.running === 0) this.#busy.delete(name)
     pool.losses++
     pool.suspended = false
     this.#router.leave(pool)
@@ -161,7 +162,7 @@ export class PoolTable {
   release(pool: PoolState): void {
     const own: Pool = pool
     if (own.running === 0) return
-    if (--own.running === 0) this.#busy.delete(own.name)
+    if (--own.running === 0 && this.#pools.get(own.name) !== own) this.#busy.delete(own.name)
     this.#settle(own)
   }
 
