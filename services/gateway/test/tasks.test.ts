@@ -153,6 +153,43 @@ test('lines are answered by their numbers, the bad ones too, and all good ones h
   expect(new Set(answers.flatMap(({ task_id }) => task_id ?? [])).size).toBe(2_997)
 })
 
+test('the traceparent of a request is that of each of its tasks, alone, in a batch and as lines', async () => {
+  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+  const own = `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01`
+  const seen = new Map<string, unknown>()
+  const pool = definePool({
+    name: 'traced',
+    handler: ({ task_id, metadata }) => {
+      seen.set(task_id, metadata['traceparent'])
+    },
+  })
+  await using _running = await pool.start({ nc: it.system.nc })
+  const task = (task_id: string, more: object = {}) => ({
+    task_id,
+    task_type: 'look',
+    payload: {},
+    pool: 'traced',
+    ...more,
+  })
+  await it.ask('POST', '/api/v1/tasks', task('alone'), { traceparent })
+  const batch = { tasks: [task('in-batch'), task('in-batch-own', { metadata: { traceparent: own } })] }
+  await it.ask('POST', '/api/v1/tasks:batch', batch, { traceparent })
+  const lines = [task('as-line'), task('as-line-own', { metadata: { traceparent: own } })]
+  const asLines = lines.map((line) => JSON.stringify(line)).join('\n')
+  const types = { 'content-type': 'application/x-ndjson' }
+  await it.ask('POST', '/api/v1/tasks:ndjson', asLines, { ...types, traceparent })
+  await it.ask('POST', '/api/v1/tasks:batch', { tasks: [task('in-none')] }, { traceparent: 'none' })
+  await until(() => seen.size === 6)
+  expect(Object.fromEntries(seen)).toEqual({
+    alone: traceparent,
+    'in-batch': traceparent,
+    'in-batch-own': own,
+    'as-line': traceparent,
+    'as-line-own': own,
+    'in-none': undefined,
+  })
+})
+
 test('the list has what runs first, then what ended, page by page without one twice', async () => {
   const running = await it.ask('POST', '/api/v1/tasks', { ...hold, task_id: 'seen-running' })
   expect(running.status).toBe(202)

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import { type Route, route } from '../http/route.ts'
 import { NDJSON, submitLines } from './ndjson.ts'
 import type { Submitting } from './submitting.ts'
-import { TASK_BYTES } from './tasks.ts'
+import { TASK_BYTES, TRACE_HEADER } from './tasks.ts'
 
 /** Tasks in one batch request; more go as lines. */
 const MAX_TASKS = 5_000
@@ -24,6 +24,7 @@ export function batchRoutes(submitting: Submitting, log: Parameters<typeof submi
       id: 'submitBatch',
       tag: 'tasks',
       summary: `Submits up to ${MAX_TASKS} tasks; each is taken or refused by itself.`,
+      headers: TRACE_HEADER,
       body: z.object({ tasks: z.array(taskInputSchema).min(1).max(MAX_TASKS) }),
       checksBody: false,
       bodyLimit: TASK_BYTES,
@@ -33,8 +34,10 @@ export function batchRoutes(submitting: Submitting, log: Parameters<typeof submi
           schema: z.object({ items: z.array(itemSchema) }),
         },
       },
-      handle: async ({ body }) => ({
-        items: await Promise.all(tasksOf(body).map((task) => submitOne(submitting, task))),
+      handle: async ({ body, request: { headers } }) => ({
+        items: await Promise.all(
+          tasksOf(body).map((task) => submitOne(submitting, task, headers['traceparent'])),
+        ),
       }),
     }),
     route({
@@ -44,6 +47,7 @@ export function batchRoutes(submitting: Submitting, log: Parameters<typeof submi
       tag: 'tasks',
       summary:
         'Submits a task a line, as many as there are, at the pace of the system. The answer begins at once, and has a line for each, as they are stored.',
+      headers: TRACE_HEADER,
       body: taskInputSchema,
       bodyType: NDJSON,
       checksBody: false,
@@ -59,7 +63,12 @@ export function batchRoutes(submitting: Submitting, log: Parameters<typeof submi
         },
       },
       handle: ({ request, reply }) =>
-        submitLines({ request: request.raw, reply, log, submit: (text) => submitLine(submitting, text) }),
+        submitLines({
+          request: request.raw,
+          reply,
+          log,
+          submit: (text) => submitLine(submitting, text, request.headers['traceparent']),
+        }),
     }),
   ]
 }
@@ -75,9 +84,9 @@ function tasksOf(body: unknown): unknown[] {
   ])
 }
 
-async function submitOne(submitting: Submitting, task: unknown): Promise<Item> {
+async function submitOne(submitting: Submitting, task: unknown, traceparent: unknown): Promise<Item> {
   try {
-    return { task_id: (await submitting.submit(task)).taskId }
+    return { task_id: (await submitting.submit(task, undefined, traceparent)).taskId }
   } catch (error) {
     if (error instanceof PoolmeshError) return error.toRefusal()
     throw error
@@ -85,9 +94,10 @@ async function submitOne(submitting: Submitting, task: unknown): Promise<Item> {
 }
 
 /** @throws PoolmeshError OVERLOADED, which a line waits for instead of being refused */
-async function submitLine(submitting: Submitting, text: string): Promise<Item> {
+async function submitLine(submitting: Submitting, text: string, traceparent: unknown): Promise<Item> {
   try {
-    return { task_id: (await submitting.submit(parseJson(text, 'the line'))).taskId }
+    const task = parseJson(text, 'the line')
+    return { task_id: (await submitting.submit(task, undefined, traceparent)).taskId }
   } catch (error) {
     if (error instanceof PoolmeshError && error.code !== 'OVERLOADED') return error.toRefusal()
     throw error

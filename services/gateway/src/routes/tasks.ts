@@ -27,12 +27,17 @@ import { type Submitted, type Submitting, waitOf } from './submitting.ts'
 /** A task with the largest payload, and room for the rest of it. */
 export const TASK_BYTES = 65 * 1024 ** 2
 
-/** The headers that submitting takes. */
+/** Of whatever submits: a task that names a trace of its own keeps it. */
+export const TRACE_HEADER = {
+  traceparent: 'The trace that the task belongs to (W3C Trace Context).',
+}
+
+/** The headers that submitting one task takes. */
 export const SUBMIT_HEADERS = {
   'Idempotency-Key':
     'Becomes the id of the task (as it is where it is an id, else a hash of it): a second request with it gives the same task.',
   Prefer: '`wait=30`: waits up to 30 s for the result, at most 300; 200 with it, else 202.',
-  traceparent: 'The trace that the task belongs to (W3C Trace Context).',
+  ...TRACE_HEADER,
 }
 
 export const SUBMIT_ANSWERS = {
