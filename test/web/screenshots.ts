@@ -1,9 +1,10 @@
 // `npm run screenshots`: starts a real system with demonstration pools and tasks, writes docs/images/web-*.png, and
 // prints how long the first paint took.
 import { mkdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from '@nats-io/transport-node'
 import { DistributedTaskExecutor } from '@poolmesh/client'
-import { definePool } from '@poolmesh/worker'
+import { definePool, type TaskHandler } from '@poolmesh/worker'
 import { firstPaint, launch, open, withoutBrowser } from './browser.ts'
 import { startWebSystem } from './system.ts'
 
@@ -20,16 +21,15 @@ const POOLS: [string, string[], number][] = [
   ['reports', ['pdf', 'text'], 6],
 ]
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const any = <Item>(list: readonly Item[]): Item => list[Math.floor(Math.random() * list.length)]!
 
 if (withoutBrowser() !== null) process.exit(1)
 mkdirSync(FOLDER, { recursive: true })
 await using system = await startWebSystem()
 const nc = await connect({ servers: system.nats })
-const handler = async (task: { payload: Record<string, unknown> }): Promise<Record<string, unknown>> => {
+const handler: TaskHandler = async (task, { signal }) => {
   // One runs for as long as the pictures are taken: why it is where it is can be seen while it runs.
-  await sleep(task.payload['slow'] === true ? 120_000 : 60 + Math.random() ** 3 * 1_500)
+  await sleep(task.payload['slow'] === true ? 120_000 : 60 + Math.random() ** 3 * 1_500, null, { signal })
   if (Math.random() < 0.01) throw new Error('the source answered with status 502')
   return { rows: Math.floor(Math.random() * 10_000), checksum: Math.random().toString(16).slice(2) }
 }
@@ -106,5 +106,7 @@ process.stdout.write(`first paint of the overview, ten times: ${least} to ${most
 clearInterval(load)
 await browser.close()
 await executor.cancelTask(oneId)
+// Its timers would keep the process for ever.
+await executor.close()
 await Promise.all(pools.map((pool) => pool.stop()))
 await nc.close()
