@@ -1,7 +1,7 @@
 // Builds the page where it is absent or older than what it is made of. A build that fails stops nobody: its words are kept.
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,21 +9,30 @@ import { fileURLToPath } from 'node:url'
 const PACKAGE = dirname(dirname(fileURLToPath(import.meta.url)))
 const APP = join(PACKAGE, 'app')
 export const DIST = join(PACKAGE, 'dist')
-const INDEX = join(DIST, 'index.html')
 /** Generous: it takes a second or two on a machine that does nothing else. */
 const BUILD_MS = 120_000
+/** Of the folders that builds are made in, beside the page's own. */
+const UNDER_WAY = '.dist-'
+/** As often as others may put a page in place while one is. */
+const SWAPS = 20
 /** Characters of what a failed build said. */
 const MAX_SAID = 4_000
 
 export type Built = { kind: 'ready' } | { kind: 'failed'; reason: string }
 
-/** Never rejects. In an image there are no sources, and what was built with it is used as it is. */
-export async function buildIfNeeded(): Promise<Built> {
+/**
+ * Never rejects. In an image there are no sources, and what was built with it is used as it is. Any number of processes may do
+ * it at the same time.
+ * @param folder of the page
+ */
+export async function buildIfNeeded(folder = DIST): Promise<Built> {
+  const index = join(folder, 'index.html')
   try {
     if (!existsSync(APP))
-      return existsSync(INDEX) ? { kind: 'ready' } : { kind: 'failed', reason: 'it was not built' }
-    if (existsSync(INDEX) && (await newest(APP)) <= (await stat(INDEX)).mtimeMs) return { kind: 'ready' }
-    return await build()
+      return existsSync(index) ? { kind: 'ready' } : { kind: 'failed', reason: 'it was not built' }
+    const builtAt = (await stat(index).catch(() => null))?.mtimeMs ?? 0
+    if (builtAt >= (await newest(APP))) return { kind: 'ready' }
+    return await buildAside(folder)
   } catch (error) {
     return { kind: 'failed', reason: (error as Error).message }
   }
@@ -37,14 +46,55 @@ async function newest(folder: string): Promise<number> {
   return latest
 }
 
+/** In a folder of its own, which then takes the place of the page's: nobody ever finds half a page there. */
+async function buildAside(folder: string): Promise<Built> {
+  const parent = dirname(folder)
+  await sweep(parent)
+  const aside = await mkdtemp(join(parent, UNDER_WAY))
+  try {
+    const [made, old] = [join(aside, 'new'), join(aside, 'old')]
+    const built = await build(made)
+    if (built.kind === 'ready') await swap(made, folder, old)
+    return built
+  } finally {
+    await rm(aside, { recursive: true, force: true })
+  }
+}
+
+/** A folder with something in it cannot be replaced in one step: what is there is moved away first. */
+async function swap(made: string, folder: string, old: string): Promise<void> {
+  for (let i = 0; ; i++) {
+    try {
+      await rename(made, folder)
+      return
+    } catch (error) {
+      if (i === SWAPS || !isTaken(error)) throw error
+    }
+    // Somebody else may have moved it.
+    await rename(folder, `${old}-${i}`).catch(() => {})
+  }
+}
+
+const isTaken = (error: unknown): boolean =>
+  ['ENOTEMPTY', 'EEXIST', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+/** What builds left behind that were killed. */
+async function sweep(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const left = join(parent, name)
+    const since = name.startsWith(UNDER_WAY) && (await stat(left).catch(() => null))?.mtimeMs
+    if (since && Date.now() - since > 2 * BUILD_MS) await rm(left, { recursive: true, force: true })
+  }
+}
+
 /** In a process of its own: the bundler's memory goes with it, and nothing that it does can end the gateway. */
-function build(): Promise<Built> {
+function build(target: string): Promise<Built> {
   const manifest = createRequire(join(PACKAGE, 'package.json')).resolve('vite/package.json')
   const command = join(dirname(manifest), 'bin', 'vite.js')
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [command, 'build', APP, '--logLevel', 'warn'],
+      [command, 'build', APP, '--outDir', target, '--emptyOutDir', '--logLevel', 'warn'],
       { cwd: PACKAGE, timeout: BUILD_MS, env: { ...process.env, NODE_ENV: 'production', NO_COLOR: '1' } },
       (error, out, said) =>
         resolve(

@@ -60,14 +60,22 @@ interface Log {
   warn(fields: object, message: string): void
 }
 
+/** Another gateway that puts a newer page in place takes away what is being read. */
+const TRIES = 5
+
 /** Begins to build or read the page, and answers from now on. */
 export function openPage(log: Log, prepare = buildIfNeeded, folder = DIST): Page {
   let assets = new Map<string, Asset>()
   let notice = noticePage('The page is being built, which takes a few seconds.', null)
-  const open = async (): Promise<void> => {
+  const open = async (tries = TRIES): Promise<void> => {
     const built = await prepare()
-    if (built.kind === 'ready') assets = await load(folder)
-    else throw new Error(built.reason)
+    if (built.kind !== 'ready') throw new Error(built.reason)
+    try {
+      assets = await load(folder)
+    } catch (error) {
+      if (tries === 1) throw error
+      await open(tries - 1)
+    }
   }
   const settled = open().catch((error: unknown) => {
     const reason = (error as Error).message

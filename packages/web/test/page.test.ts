@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brotliDecompressSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { buildIfNeeded } from '../src/build.ts'
 import { openPage } from '../src/index.ts'
 
 const quiet = { warn: () => undefined }
@@ -35,6 +36,27 @@ test('the page is built, small, and answers its addresses', async () => {
     '/../package.json',
   ])
     expect(opened.answer(path, ''), path).toBeNull()
+})
+
+test('several gateways that begin together each have a whole page, and nothing is left of their builds', async () => {
+  const parent = await mkdtemp(join(tmpdir(), 'poolmesh-page-'))
+  onTestFinished(() => rm(parent, { recursive: true }))
+  const folder = join(parent, 'dist')
+  // An old page is there, and what a build left that was killed.
+  const [page, left] = [join(folder, 'index.html'), join(parent, '.dist-killed')]
+  await mkdir(folder)
+  await mkdir(left)
+  await writeFile(page, 'old')
+  for (const path of [page, left]) await utimes(path, 1, 1)
+  const pages = Array.from({ length: 3 }, () => openPage(quiet, () => buildIfNeeded(folder), folder))
+  for (const { settled, answer } of pages) {
+    await settled
+    const html = answer('/', '')!.body.toString()
+    const assets = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path!)
+    expect(assets.length, html).toBeGreaterThanOrEqual(3)
+    for (const path of assets) expect(answer(path, ''), path).not.toBeNull()
+  }
+  expect(await readdir(parent)).toEqual(['dist'])
 })
 
 test('a build that fails is told, escaped, and nothing is thrown', async () => {
