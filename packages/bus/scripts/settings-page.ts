@@ -7,6 +7,7 @@ type Table = Record<string, { schema: z.ZodType; default: unknown; meaning: stri
 /** What a value may be, for people. */
 function allowed(schema: z.ZodType): string {
   const json = z.toJSONSchema(schema)
+  if (json.description) return json.description
   if (json.enum) return json.enum.map((one) => `\`${one}\``).join(', ')
   if (json.type === 'boolean') return 'true or false'
   if (json.minimum !== undefined) {
@@ -16,7 +17,7 @@ function allowed(schema: z.ZodType): string {
   if (json.type === 'object') return 'headers by URL'
   if (json.type === 'array') return 'URLs with commas between'
   if (json.format === 'uri') return 'http(s) URL'
-  return json.pattern ? '`always`, or a duration such as `500ms`, `1s`, `2m`' : 'text'
+  return 'text'
 }
 
 function rows(table: Table, prefix: string): string {

@@ -4,66 +4,22 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { type Issue, PoolmeshError, PoolType, RoutingStrategy } from '@poolmesh/types'
 import * as z from 'zod'
-
-/** The words that the Python system takes, in any case. */
-const FLAG_WORDS: Record<string, boolean> = {
-  ...Object.fromEntries(['true', 't', '1', 'yes', 'y', 'on'].map((word) => [word, true])),
-  ...Object.fromEntries(['false', 'f', '0', 'no', 'n', 'off'].map((word) => [word, false])),
-}
-const flag = z.preprocess(
-  (v) => FLAG_WORDS[String(v).trim().toLowerCase()],
-  z.boolean({ error: 'must be true or false' }),
-)
-const number = z.preprocess((v) => (typeof v === 'string' && v.trim() !== '' ? Number(v) : v), z.number())
-const range = (min: number, max: number) => number.pipe(z.number().min(min).max(max))
-const whole = (min: number, max: number) => number.pipe(z.int().min(min).max(max))
-const urls = z.preprocess(
-  (v) =>
-    typeof v === 'string'
-      ? v
-          .split(',')
-          .map((s) => s.trim())
-          .filter(Boolean)
-      : v,
-  z.array(z.url({ protocol: /^(https?|nats)$/ })),
-)
-/** A secret is in there: what is wrong with it is said without its value. */
-const headersByUrl = z.preprocess(
-  (v) => {
-    if (typeof v !== 'string') return v
-    try {
-      return JSON.parse(v) as unknown
-    } catch {
-      return v
-    }
-  },
-  z.record(
-    z.url({ protocol: /^https?$/ }),
-    z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/), z.string().regex(/^[\t -~]*$/)),
-    {
-      error: 'must be {"<URL>": {"<header>": "<value>"}}',
-    },
-  ),
-)
-const address = z.union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' })
-/** What a header can carry, and nobody guesses. */
-const token = z.string().regex(/^[\x21-\x7e]{16,512}$/, 'must be 16 to 512 visible ASCII characters')
-/** Two copies are no majority when one is lost, and more than three make every write slower for little. */
-const copies = number.pipe(z.literal([1, 3], { error: 'must be 1 or 3' }))
-const sync = z.string().regex(/^(always|[1-9]\d*(ms|s|m))$/, 'must be always, or a duration such as 1s or 2m')
-
-interface Setting<T> {
-  schema: z.ZodType<T>
-  default: T
-  /** One line for people: what it does, with its unit. */
-  meaning: string
-}
-const setting = <T>(schema: z.ZodType<T>, value: T, meaning: string): Setting<T> => ({
-  schema,
-  default: value,
-  meaning,
-})
-const optional = <T>(schema: z.ZodType<T>) => schema.optional() as z.ZodType<T | undefined>
+import { ALERT_SETTINGS } from './alert-settings.ts'
+import {
+  address,
+  copies,
+  flag,
+  headersByUrl,
+  httpUrl,
+  optional,
+  range,
+  type Setting,
+  setting,
+  sync,
+  token,
+  urls,
+  whole,
+} from './setting-kinds.ts'
 
 /** `pools:` in the file, `MAHAVISHNU_POOLS__<KEY>` in the environment. */
 export const POOL_SETTINGS = {
@@ -86,12 +42,12 @@ export const POOL_SETTINGS = {
   memory_aggregation_enabled: setting<boolean>(flag, false, 'collect results into Session-Buddy and Akosha'),
   memory_sync_interval: setting<number>(whole(10, 600), 60, 'seconds between two pushes of results'),
   session_buddy_url: setting<string>(
-    z.url({ protocol: /^https?$/ }),
+    httpUrl,
     'http://localhost:8678/mcp',
     'MCP address of Session-Buddy',
   ),
   akosha_url: setting<string>(
-    z.url({ protocol: /^https?$/ }),
+    httpUrl,
     'http://localhost:8682/mcp',
     'MCP address of Akosha',
   ),
@@ -199,6 +155,7 @@ export const OWN_SETTINGS = {
     'changes of status within the flapping window that make a pool flapping',
   ),
   flapping_window: setting<number>(range(0.1, 86_400), 300, 'seconds of the flapping window'),
+  ...ALERT_SETTINGS,
 }
 
 type Values<Table extends Record<string, { default: unknown }>> = {

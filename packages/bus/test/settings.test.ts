@@ -56,6 +56,7 @@ const RANGES: Record<string, { min: number; max: number; whole: boolean }> = {
   POOLMESH_HEARTBEATS_MISSED: { min: 1, max: 100, whole: true },
   POOLMESH_FLAPPING_CHANGES: { min: 2, max: 1_000, whole: true },
   POOLMESH_FLAPPING_WINDOW: { min: 0.1, max: 86_400, whole: false },
+  POOLMESH_ALERTS_WINDOW: { min: 0, max: 3_600, whole: false },
 }
 /** Each with values that are taken, as they end up, and values that are refused. */
 const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
@@ -119,6 +120,19 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
     ],
     bad: ['a.example', 'http://a.example,nonsense'],
   },
+  POOLMESH_ALERTS_SHAPE: {
+    good: ['json', 'slack', 'alertmanager'].map((shape) => [shape, shape]),
+    bad: ['', 'xml', 'JSON'],
+  },
+  POOLMESH_ALERTS_GROUP_BY: {
+    good: ['none', 'type', 'region'].map((what) => [what, what]),
+    bad: ['', 'pool'],
+  },
+  POOLMESH_ALERTS_NAME: { good: [['night-shift', 'night-shift']], bad: ['', 'a.b', 'a b', 'x'.repeat(65)] },
+  POOLMESH_ALERTS_AUTHORIZATION: {
+    good: [['Bearer s3cret', 'Bearer s3cret']],
+    bad: ['', 's3cret\r\nb: c', 's3crét'],
+  },
   POOLMESH_KUBECONFIG: { good: [['/etc/kube/config', '/etc/kube/config']], bad: [''] },
   POOLMESH_HTTP_HEADERS: {
     good: [
@@ -139,6 +153,11 @@ const OTHERS: Record<string, { good: [string, unknown][]; bad: string[] }> = {
     ],
   },
 }
+for (const key of ['URL', 'LINK'])
+  OTHERS[`POOLMESH_ALERTS_${key}`] = {
+    good: [['https://hooks.example/a/s3cret', 'https://hooks.example/a/s3cret']],
+    bad: ['', 'hooks.example/s3cret', 'file:///s3cret'],
+  }
 const FLAGS = ['MAHAVISHNU_POOLS__ENABLED', 'MAHAVISHNU_POOLS__MEMORY_AGGREGATION_ENABLED', 'POOLMESH_DEMO']
 
 const variables = [
@@ -300,8 +319,9 @@ test('NATS_URL is taken as it is, and an empty one as none', () => {
 })
 
 test('what is wrong with a secret is said without it', () => {
-  for (const value of OTHERS['POOLMESH_HTTP_HEADERS']?.bad ?? [])
-    expect(JSON.stringify(refused({ POOLMESH_HTTP_HEADERS: value }))).not.toContain('s3cret')
+  for (const name of ['POOLMESH_HTTP_HEADERS', 'POOLMESH_ALERTS_URL', 'POOLMESH_ALERTS_AUTHORIZATION'])
+    for (const value of OTHERS[name]?.bad ?? [])
+      expect(JSON.stringify(refused({ [name]: value })), name).not.toContain('s3cret')
 })
 
 test('the example file shows every key with its default', () => {
@@ -316,6 +336,9 @@ test('the example file shows every key with its default', () => {
     'POOLMESH_SPAWN_FILE',
     'POOLMESH_NATS_TOKEN',
     'POOLMESH_KUBECONFIG',
+    'POOLMESH_ALERTS_URL',
+    'POOLMESH_ALERTS_LINK',
+    'POOLMESH_ALERTS_AUTHORIZATION',
   ])
 })
 

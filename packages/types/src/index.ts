@@ -1,3 +1,4 @@
+export * from './alerts.ts'
 export * from './dead.ts'
 export * from './enums.ts'
 export * from './errors.ts'

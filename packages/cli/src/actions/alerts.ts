@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { JsMsg } from '@nats-io/jetstream'
+import { loadSettings } from '@poolmesh/bus'
 import { type DistributedPoolSystem, PoolmeshError } from '@poolmesh/client'
-import { isId, poolEventSchema } from '@poolmesh/types'
+import { type AlertGrouping, type AlertShape, isId, poolEventSchema } from '@poolmesh/types'
 import { bodyOf, type PoolAlert } from '../alerts/bodies.ts'
-import { deliver } from '../alerts/deliver.ts'
+import { deliver, type Receiver } from '../alerts/deliver.ts'
 import { Delivered, groupsOf } from '../alerts/groups.ts'
 import { EventPosition, keep } from '../alerts/position.ts'
 import type { ForwardOptions } from '../commands/alerts.ts'
@@ -14,26 +15,58 @@ import { withSystem } from '../system.ts'
 
 const AGAIN_MS = 1_000
 
+interface Forwarding {
+  receiver: Receiver
+  /** What may be told of where it is: the rest of a webhook's address is its secret. */
+  host: string
+  shape: AlertShape
+  groupBy: AlertGrouping
+  /** Seconds. */
+  window: number
+  name: string
+  link: string | undefined
+}
+
+/** The options, over the settings. @throws PoolmeshError INVALID_INPUT, INVALID_SETTING */
+function forwardingOf(options: ForwardOptions): Forwarding {
+  const { poolmesh: settings } = loadSettings()
+  const url = options.to ?? settings.alerts_url ?? ''
+  const { protocol = '', host = '' } = URL.parse(url) ?? {}
+  if (protocol !== 'http:' && protocol !== 'https:')
+    throw new PoolmeshError(
+      'INVALID_INPUT',
+      'say where to: --to or POOLMESH_ALERTS_URL must be an http or https URL',
+    )
+  const { name = settings.alerts_name, window = settings.alerts_window } = options
+  if (!isId(name))
+    throw new PoolmeshError('INVALID_INPUT', '--name must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -')
+  if (!(window >= 0 && window <= 3_600))
+    throw new PoolmeshError('INVALID_INPUT', '--window must be seconds from 0 to 3600')
+  return {
+    receiver: { url, authorization: settings.alerts_authorization },
+    host,
+    shape: options.shape ?? settings.alerts_shape,
+    groupBy: options.groupBy ?? settings.alerts_group_by,
+    window,
+    name,
+    link: options.link ?? settings.alerts_link,
+  }
+}
+
 /** Runs until it is told to stop, which is no failure: what is not delivered by then is delivered by the next. */
 export async function forwardAlerts(options: ForwardOptions): Promise<ExitCode> {
-  const receiver = URL.parse(options.to ?? '')
-  if (receiver?.protocol !== 'http:' && receiver?.protocol !== 'https:')
-    throw new PoolmeshError('INVALID_INPUT', 'say where to: --to or ALERTS_URL must be an http or https URL')
-  if (!isId(options.name))
-    throw new PoolmeshError('INVALID_INPUT', '--name must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -')
-  if (!(options.window >= 0 && options.window <= 3_600))
-    throw new PoolmeshError('INVALID_INPUT', '--window must be seconds from 0 to 3600')
+  const forwarding = forwardingOf(options)
+  const { host, shape, name, window } = forwarding
   using interruption = onInterrupt()
   const { signal } = interruption
   await withSystem(options, async (system) => {
-    const position = await EventPosition.open(system, options.name, signal)
+    const position = await EventPosition.open(system, name, signal)
     const delivered = new Delivered()
-    // The rest of a webhook's address is its secret.
-    notice(`forwarding alerts to ${receiver.host} as ${options.shape}, from the position ${options.name}`)
+    notice(`forwarding alerts to ${host} as ${shape}, from the position ${name}`)
     while (!signal.aborted) {
       try {
-        const messages = await position.take(options.window * 1_000)
-        if (messages.length > 0) await forward(system, messages, options, delivered, signal)
+        const messages = await position.take(window * 1_000)
+        if (messages.length > 0) await forward(system, messages, forwarding, delivered, signal)
       } catch (error) {
         if (signal.aborted) return
         notice(`the events cannot be read now, trying again: ${(error as Error).message}`)
@@ -47,7 +80,7 @@ export async function forwardAlerts(options: ForwardOptions): Promise<ExitCode> 
 async function forward(
   system: DistributedPoolSystem,
   messages: readonly JsMsg[],
-  options: ForwardOptions,
+  forwarding: Forwarding,
   delivered: Delivered,
   signal: AbortSignal,
 ): Promise<void> {
@@ -73,11 +106,11 @@ async function forward(
   }
   for (const group of groupsOf(
     [...byEvent.values()].map(({ alert }) => alert),
-    options.groupBy,
+    forwarding.groupBy,
   )) {
     const arrived = await deliver(
-      { url: options.to as string, authorization: options.authorization },
-      bodyOf(options.shape, group, options.link),
+      forwarding.receiver,
+      bodyOf(forwarding.shape, group, forwarding.link),
       {
         signal,
         onProblem: (problem, ms) =>

@@ -1,5 +1,6 @@
 // What a receiver is sent of one group of events, in its own shape.
 import type { PoolChange } from '@poolmesh/client'
+import type { AlertShape } from '@poolmesh/types'
 
 /** An event, and what is known of its pool; null where it is not registered any more, or has none. */
 export interface PoolAlert extends PoolChange {
@@ -13,9 +14,6 @@ export interface AlertGroup {
   alerts: PoolAlert[]
 }
 
-export const SHAPES = ['json', 'slack', 'alertmanager'] as const
-export type Shape = (typeof SHAPES)[number]
-
 /** Alertmanager ends by itself what it is not told of again; an event is told once, and kept as long by us. */
 const FIRING_MS = 7 * 24 * 3_600_000
 /** Slack takes 3,000 characters in a section. */
@@ -23,7 +21,7 @@ const LINES = 20
 const LINE = 140
 
 /** @param link address of the gateway, for what people follow; undefined: none */
-export function bodyOf(shape: Shape, group: AlertGroup, link?: string): unknown {
+export function bodyOf(shape: AlertShape, group: AlertGroup, link?: string): unknown {
   if (shape === 'slack') return slackBody(group, link)
   if (shape === 'alertmanager') return alertmanagerBody(group, link)
   return { group: group.key, alerts: group.alerts }

@@ -1,10 +1,8 @@
+import type { AlertGrouping } from '@poolmesh/types'
 import type { AlertGroup, PoolAlert } from './bodies.ts'
 
-export const GROUPINGS = ['none', 'type', 'region'] as const
-export type Grouping = (typeof GROUPINGS)[number]
-
 /** What came within one window, in groups that are sent in one request each, in the order in which they began. */
-export function groupsOf(alerts: readonly PoolAlert[], grouping: Grouping): AlertGroup[] {
+export function groupsOf(alerts: readonly PoolAlert[], grouping: AlertGrouping): AlertGroup[] {
   const groups = new Map<string, AlertGroup>()
   for (const alert of alerts) {
     const key =
