@@ -11,11 +11,18 @@ export const TASKS = 'tasks'
 export function finish(command: Command, examples: readonly string[]): Command {
   // The commands of this group have short names too: the examples are those of the name that was asked.
   const group = command.parent?.name() === TASKS ? `${TASKS} ` : ''
-  return addCommonOptions(command).addHelpText(
-    'after',
-    `\nExamples:\n${examples.map((example) => `  $ poolmesh ${group}${example}\n`).join('')}`,
+  return addExamples(
+    addCommonOptions(command),
+    examples.map((example) => group + example),
   )
 }
+
+/** Below the help. @param examples without `poolmesh` */
+export const addExamples = (command: Command, examples: readonly string[]): Command =>
+  command.addHelpText(
+    'after',
+    `\nExamples:\n${examples.map((example) => `  $ poolmesh ${example}\n`).join('')}`,
+  )
 
 /** The same with `--format`, for a command that lists. */
 export const finishList = (command: Command, examples: readonly string[]): Command =>

@@ -59,7 +59,7 @@ export const addCommonOptions = (command: Command): Command =>
 
 export const addFormatOption = (command: Command): Command =>
   command.addOption(
-    new Option('--format <format>', 'how the list is printed').choices(FORMATS).default('table'),
+    new Option('--format <format>', 'how it is printed').choices(FORMATS).default('table'),
   )
 
 export const addTaskOptions = (command: Command): Command =>

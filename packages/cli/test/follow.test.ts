@@ -158,6 +158,15 @@ test('explain says what a task waits for, and which pools were looked at', async
   })
 })
 
+test('an explanation is there as Markdown too, to be pasted into a report', async () => {
+  const { code, stdout } = await run(['explain', await submitWaiting(), '--format', 'markdown'])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^\| what +\| is +\|\n\| -+ +\| -+ +\|\n/)
+  expect(stdout).toMatch(/^\| waits for +\| .*gpu.* \|$/m)
+  expect(stdout).toMatch(/^\n\| pool +\| verdict +\| +score \| reason +\|$/m)
+  expect(stdout).toMatch(/^\| slow-pool +\| unfit +\| +- \| lacks a required capability +\|$/m)
+})
+
 test('explain says where a task would go that is not submitted', async () => {
   const args = ['explain', '--type', 'slow', '-c', 'slow', '--strategy', 'round_robin']
   expect((await run(args)).stdout).toMatch(

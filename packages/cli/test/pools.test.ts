@@ -137,6 +137,8 @@ test('discover registers what an endpoint lists, and says of one that fails why'
     code: 1,
     stdout: expect.stringContaining('it cannot be reached: ECONNREFUSED'),
   })
+  const report = await run(['pools', 'discover', url, '--format', 'markdown'])
+  expect(report.stdout).toMatch(/^\| endpoint +\| why it failed +\|\n.*\n\| http:.* \| .*ECONNREFUSED.* \|$/m)
   expect(discoverReplySchema.parse(jsonOf(await run(['pools', 'discover', url, '--json'])))).toMatchObject({
     new: [],
     failed: [{ endpoint: url }],

@@ -114,6 +114,22 @@ test('a pipe gets every task that ends as a whole line, and Ctrl-C ends it', asy
   expect(ended.stdout).not.toMatch(OBEYED)
 })
 
+test('a report gets rows of Markdown, with nothing in them that it would obey', async () => {
+  const it = start(['tasks', 'tail', '--format', 'markdown', '--status', 'failed', '--limit', '1'], {
+    env: { NATS_URL: system.url },
+  })
+  await it.says(/waiting for tasks that end/)
+  await submit('in-a-report', 'bad')
+  const { code, stdout } = await it.ended
+  expect(code).toBe(0)
+  const [titles, rule, row, ...more] = stdout.split('\n')
+  expect(titles).toBe('| ended (UTC) | status | took | pool | task | why |')
+  expect(rule).toBe('| - | - | -: | - | - | - |')
+  expect(row).toMatch(/^\| \S+ \| failed \| .* \| bad \| in-a-report \| .*\|$/)
+  expect(more).toEqual([''])
+  expect(stdout).not.toMatch(OBEYED)
+})
+
 test('machines get a line of JSON for each, as many as they want, of the kind they want', async () => {
   const it = start(['tasks', 'tail', '--format', 'json', '--status', 'failed', '--limit', '3'], {
     env: { NATS_URL: system.url },

@@ -44,6 +44,12 @@ test.each(COMMANDS)('the help of %s %s has its options and examples', async (...
   expect(stdout).toMatch(new RegExp(`Examples:\n {2}\\$ poolmesh ${command.join(' ')}`))
 })
 
+test.each(['tasks', 'pools', 'dead'])('the help of %s has examples of what is below it', async (group) => {
+  const { code, stdout } = await start([group, '--help']).ended
+  expect(code).toBe(0)
+  expect(stdout).toMatch(new RegExp(`Examples:\n( {2}\\$ poolmesh ${group} [a-z].*\n)+\n?$`))
+})
+
 test.each([
   [['sumbit', 'x'], /unknown command 'sumbit'\n\(Did you mean submit\?\)/],
   [['tasks', 'tial'], /unknown command 'tial'\n\(Did you mean tail\?\)/],

@@ -18,5 +18,19 @@ export const formatMarkdown = <Row>(columns: readonly Column<Row>[], rows: reado
     { align: columns.map(({ align }) => (align === 'right' ? 'r' : null)), stringLength: stringWidth },
   )}\n`
 
+/** For rows that come one by one: nothing is aligned, since what is still to come is not known. */
+export function formatMarkdownLines<Row>(columns: readonly Column<Row>[]): {
+  titles: string
+  line(row: Row): string
+} {
+  const format = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`
+  return {
+    titles:
+      format(columns.map(({ title }) => title)) +
+      format(columns.map(({ align }) => (align === 'right' ? '-:' : '-'))),
+    line: (row) => format(columns.map(({ value }) => escaped(oneLine(value(row))))),
+  }
+}
+
 const escaped = (text: string): string =>
   text.replace(SPECIAL, '\\$&').replace(/[&<>]/g, (character) => ENTITIES[character] ?? character)

@@ -4,6 +4,7 @@ import {
   formatFields,
   formatLines,
   formatMarkdown,
+  formatMarkdownLines,
   formatTable,
   oneLine,
   plain,
@@ -104,4 +105,10 @@ test('as Markdown nothing is cut, and nothing in a cell is markup', () => {
   expect(wide).toHaveLength((titles?.length ?? 0) - 2)
   expect(hostile).toBe('| a\\|b \\`c\\` \\*d\\* &lt;img src=x&gt; &amp; \\[e\\](f) \\\\ | 1000000 |')
   expect(control).toMatch(/^\| two lines \\\\u\{1b\}\\\[31m +\| +2 \|$/)
+})
+
+test('rows of Markdown that come one by one are whole, and nothing in a cell is markup', () => {
+  const { titles, line } = formatMarkdownLines(COLUMNS)
+  expect(titles).toBe('| name | count |\n| - | -: |\n')
+  expect(line({ name: 'a|b\nc', count: 12 })).toBe('| a\\|b c | 12 |\n')
 })

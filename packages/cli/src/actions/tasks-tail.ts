@@ -1,6 +1,6 @@
 // Tasks as they end. A terminal gets as many lines as can be read, everything else gets all of them.
 import { summaryOf, type TaskSummary, tailResults } from '@poolmesh/client'
-import { formatLines } from '@poolmesh/terminal'
+import { formatLines, formatMarkdownLines } from '@poolmesh/terminal'
 import { PoolmeshError, type TerminalStatus } from '@poolmesh/types'
 import type { TasksTailOptions } from '../commands/tasks.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
@@ -55,8 +55,10 @@ interface Lines extends Disposable {
 
 function linesFor({ format }: TasksTailOptions): Lines {
   if (format === 'json') return { add: printJson, [Symbol.dispose]: () => {} }
-  const width = terminalWidth()
-  const { titles, line } = formatLines(TAIL_COLUMNS, width)
+  const markdown = format === 'markdown'
+  // What is to be pasted elsewhere is whole, wherever it is printed.
+  const width = markdown ? undefined : terminalWidth()
+  const { titles, line } = markdown ? formatMarkdownLines(TAIL_COLUMNS) : formatLines(TAIL_COLUMNS, width)
   print(titles)
   if (width === undefined) return { add: (task) => print(line(task)), [Symbol.dispose]: () => {} }
   return new CalmLines(line)

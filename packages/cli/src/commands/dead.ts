@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type End, finish, finishList } from '../command.ts'
+import { addExamples, type End, finish, finishList } from '../command.ts'
 import { type CommonOptions, type ListOptions, parseNumber } from '../options.ts'
 
 export type DeadListOptions = ListOptions & { limit?: number; cursor?: string }
@@ -11,6 +11,7 @@ export function defineDead(parent: Command, end: End): void {
   const dead = parent
     .command('dead')
     .description('Dead letters: tasks that killed pool after pool and are not tried again.')
+  addExamples(dead, ['dead list', 'dead show pm_1a2b3c', 'dead retry pm_1a2b3c', 'dead purge --all'])
   const list = dead
     .command('list')
     .description('List them, oldest first.')

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { type End, finish } from '../command.ts'
-import { addTaskOptions, type CommonOptions, type TaskOptions } from '../options.ts'
+import { type End, finishList } from '../command.ts'
+import { addTaskOptions, type ListOptions, type TaskOptions } from '../options.ts'
 
-export type ExplainOptions = CommonOptions & TaskOptions & { type?: string }
+export type ExplainOptions = ListOptions & TaskOptions & { type?: string }
 
 export function defineExplain(parent: Command, end: End): void {
   const command = parent
@@ -15,8 +15,9 @@ export function defineExplain(parent: Command, end: End): void {
       '--type <task_type>',
       'instead of an id: where such a task would go now, with the options of submit',
     )
-  finish(addTaskOptions(command), [
+  finishList(addTaskOptions(command), [
     'explain pm_1a2b3c',
+    'explain pm_1a2b3c --format markdown',
     'explain --type text.words -c text --strategy round_robin',
   ]).action(async (taskId: string | undefined, options: ExplainOptions) => {
     if ((taskId === undefined) === (options.type === undefined))

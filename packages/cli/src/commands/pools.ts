@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { type End, finish, finishList } from '../command.ts'
+import { addExamples, type End, finish, finishList } from '../command.ts'
 import { type CommonOptions, type ListOptions, parseNumber } from '../options.ts'
 
 const TYPES = ['nats', 'mahavishnu', 'session_buddy', 'session-buddy', 'kubernetes']
@@ -15,6 +15,7 @@ export type PoolsListOptions = ListOptions & {
 
 export function definePools(parent: Command, end: End): void {
   const pools = parent.command('pools').description('See which pools there are, and find more.')
+  addExamples(pools, ['pools list', 'pools get text-pool', 'pools discover nats://services'])
   defineList(pools, end)
   defineGet(pools, end)
   defineDiscover(pools, end)
@@ -58,8 +59,8 @@ function defineDiscover(pools: Command, end: End): void {
       '[endpoints...]',
       'http(s) addresses, or nats://services for the bus (default: those of the settings)',
     )
-  finish(command, ['pools discover', 'pools discover http://pools.example:8000 nats://services']).action(
-    async (endpoints: string[], options: CommonOptions) => {
+  finishList(command, ['pools discover', 'pools discover http://pools.example:8000 nats://services']).action(
+    async (endpoints: string[], options: ListOptions) => {
       const { discoverPools } = await import('../actions/pools-discover.ts')
       end(await discoverPools(endpoints, options))
     },

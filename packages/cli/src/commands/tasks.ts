@@ -1,7 +1,7 @@
 // `poolmesh tasks …`. What is done with one task is there under its own name too, since it is typed so often.
 import { type Command, Option } from 'commander'
-import { type End, finish, finishList, TASKS } from '../command.ts'
-import { type CommonOptions, type ListOptions, parseNumber } from '../options.ts'
+import { addExamples, type End, finishList, TASKS } from '../command.ts'
+import { type ListOptions, parseNumber } from '../options.ts'
 import { defineCancel } from './cancel.ts'
 import { defineExplain } from './explain.ts'
 import { defineResult } from './result.ts'
@@ -19,8 +19,7 @@ export type TasksListOptions = ListOptions & {
   cursor?: string
 }
 
-export type TasksTailOptions = CommonOptions & {
-  format: 'table' | 'json'
+export type TasksTailOptions = ListOptions & {
   status?: string[]
   pool?: string
   limit?: number
@@ -28,6 +27,12 @@ export type TasksTailOptions = CommonOptions & {
 
 export function defineTasks(parent: Command, end: End): void {
   const tasks = parent.command(TASKS).description('Submit tasks, follow them, and see which there are.')
+  addExamples(tasks, [
+    'tasks submit text.words -c text --payload @task.json',
+    'tasks submit --file tasks.ndjson',
+    'tasks list --status failed',
+    'tasks explain pm_1a2b3c',
+  ])
   defineOneTask(tasks, end)
   defineList(tasks, end)
   defineTail(tasks, end)
@@ -75,12 +80,7 @@ function defineTail(tasks: Command, end: End): void {
     .addOption(new Option('--status <status...>', 'only those that end so').choices(ENDED))
     .option('--pool <name>', 'only those that ran there')
     .option('--limit <count>', 'end after so many', parseNumber)
-    .addOption(
-      new Option('--format <format>', 'json: a line of JSON for each')
-        .choices(['table', 'json'])
-        .default('table'),
-    )
-  finish(command, ['tail', 'tail --status failed timeout', 'tail --format json | jq .task_id']).action(
+  finishList(command, ['tail', 'tail --status failed timeout', 'tail --format json | jq .task_id']).action(
     async (options: TasksTailOptions) => {
       const { tailTasks } = await import('../actions/tasks-tail.ts')
       end(await tailTasks(options))

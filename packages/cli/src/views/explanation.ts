@@ -1,5 +1,6 @@
-import { type Column, formatFields, formatTable } from '@poolmesh/terminal'
+import type { Column } from '@poolmesh/terminal'
 import type { Candidate, ExplainReply } from '@poolmesh/types'
+import type { Answer } from './answer.ts'
 
 const COLUMNS: Column<Candidate>[] = [
   { title: 'pool', value: (one) => one.pool, widest: 40 },
@@ -13,19 +14,19 @@ const COLUMNS: Column<Candidate>[] = [
   { title: 'reason', value: (one) => one.reason, widest: 60 },
 ]
 
-/** For people: the decision, and every pool that was looked at with what speaks for or against it. */
-export function formatExplanation(reply: ExplainReply, width: number | undefined): string {
+/** The decision, and every pool that was looked at with what speaks for or against it. */
+export function explanationOf(reply: ExplainReply): Answer<Candidate> {
   const { candidates, counts } = reply
   const looked = Object.values(counts).reduce((sum, count) => sum + count, 0)
-  const fields = formatFields([
+  const fields: Answer<Candidate>['fields'] = [
     ['task', reply.task_id ?? '(not submitted)'],
     ['status', reply.status],
     ['strategy', reply.strategy],
     ['pool', reply.chosen ?? '-'],
     ['waits for', reply.waiting_for],
     ['pools', looked > candidates.length ? countsOf(counts) : null],
-  ])
-  return candidates.length === 0 ? fields : `${fields}\n${formatTable(COLUMNS, candidates, width)}`
+  ]
+  return { fields, columns: COLUMNS, rows: candidates }
 }
 
 /** Where there are more pools than candidates are told. */

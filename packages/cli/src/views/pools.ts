@@ -1,5 +1,6 @@
-import { type Column, formatFields, formatTable } from '@poolmesh/terminal'
+import { type Column, formatFields } from '@poolmesh/terminal'
 import type { DiscoverReply, PoolView } from '@poolmesh/types'
+import type { Answer } from './answer.ts'
 
 export const POOL_COLUMNS: Column<PoolView>[] = [
   { title: 'pool', value: (pool) => pool.name, widest: 40 },
@@ -25,18 +26,23 @@ export const formatPool = (pool: PoolView): string =>
     ['metadata', Object.keys(pool.metadata).length > 0 ? JSON.stringify(pool.metadata) : null],
   ])
 
-const FAILED: Column<DiscoverReply['failed'][number]>[] = [
+type Failed = DiscoverReply['failed'][number]
+
+const FAILED: Column<Failed>[] = [
   { title: 'endpoint', value: ({ endpoint }) => endpoint, widest: 60 },
   { title: 'why it failed', value: ({ reason }) => reason, widest: 80 },
 ]
 
-/** For people: what an endpoint lists that was not there before, or not so, or no longer. */
-export function formatDiscovery(reply: DiscoverReply, width: number | undefined): string {
+/** What the endpoints list that was not there before, or not so, or no longer. */
+export function discoveryOf(reply: DiscoverReply): Answer<Failed> {
   const names = (list: readonly string[]): string => (list.length === 0 ? '-' : list.join(' '))
-  const fields = formatFields([
-    ['new', names(reply.new)],
-    ['changed', names(reply.changed)],
-    ['gone', names(reply.gone)],
-  ])
-  return reply.failed.length === 0 ? fields : `${fields}\n${formatTable(FAILED, reply.failed, width)}`
+  return {
+    fields: [
+      ['new', names(reply.new)],
+      ['changed', names(reply.changed)],
+      ['gone', names(reply.gone)],
+    ],
+    columns: FAILED,
+    rows: reply.failed,
+  }
 }
