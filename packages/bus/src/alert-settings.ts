@@ -31,7 +31,12 @@ export const ALERT_SETTINGS = {
     'address of the gateway, for links from alerts to pools',
   ),
   alerts_authorization: setting<string | undefined>(
-    optional(z.string().regex(/^[\t -~]+$/, 'must be visible ASCII characters').describe('text')),
+    optional(
+      z
+        .string()
+        .regex(/^[\t -~]+$/, 'must be visible ASCII characters')
+        .describe('text'),
+    ),
     undefined,
     'header `Authorization` for the receiver of alerts',
   ),

@@ -41,16 +41,8 @@ export const POOL_SETTINGS = {
   max_workers: setting<number>(whole(1, 100), 10, 'workers of a pool that names no number itself'),
   memory_aggregation_enabled: setting<boolean>(flag, false, 'collect results into Session-Buddy and Akosha'),
   memory_sync_interval: setting<number>(whole(10, 600), 60, 'seconds between two pushes of results'),
-  session_buddy_url: setting<string>(
-    httpUrl,
-    'http://localhost:8678/mcp',
-    'MCP address of Session-Buddy',
-  ),
-  akosha_url: setting<string>(
-    httpUrl,
-    'http://localhost:8682/mcp',
-    'MCP address of Akosha',
-  ),
+  session_buddy_url: setting<string>(httpUrl, 'http://localhost:8678/mcp', 'MCP address of Session-Buddy'),
+  akosha_url: setting<string>(httpUrl, 'http://localhost:8682/mcp', 'MCP address of Akosha'),
 }
 
 /** `poolmesh:` in the file, `POOLMESH_<KEY>` in the environment. */

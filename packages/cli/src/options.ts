@@ -58,9 +58,7 @@ export const addCommonOptions = (command: Command): Command =>
     .option('--server <url>', 'NATS server (default: NATS_URL, else the one that `npm start` runs)')
 
 export const addFormatOption = (command: Command): Command =>
-  command.addOption(
-    new Option('--format <format>', 'how it is printed').choices(FORMATS).default('table'),
-  )
+  command.addOption(new Option('--format <format>', 'how it is printed').choices(FORMATS).default('table'))
 
 export const addTaskOptions = (command: Command): Command =>
   command

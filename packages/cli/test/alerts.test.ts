@@ -78,7 +78,11 @@ test('a receiver that refuses, hangs and dies loses nothing, and neither does a 
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hidden-path`
   const forward = () =>
     start(['alerts', 'forward', '--window', '1'], {
-      env: { NATS_URL: system.url, POOLMESH_ALERTS_URL: url, POOLMESH_ALERTS_AUTHORIZATION: 'Bearer hidden-token' },
+      env: {
+        NATS_URL: system.url,
+        POOLMESH_ALERTS_URL: url,
+        POOLMESH_ALERTS_AUTHORIZATION: 'Bearer hidden-token',
+      },
     })
   const js = jetstream(system.connection)
   const tell = async (pool: string): Promise<void> => {

@@ -108,15 +108,11 @@ async function forward(
     [...byEvent.values()].map(({ alert }) => alert),
     forwarding.groupBy,
   )) {
-    const arrived = await deliver(
-      forwarding.receiver,
-      bodyOf(forwarding.shape, group, forwarding.link),
-      {
-        signal,
-        onProblem: (problem, ms) =>
-          notice(`${group.alerts.length} alerts are not delivered: ${problem}; again in ${ms} ms`),
-      },
-    )
+    const arrived = await deliver(forwarding.receiver, bodyOf(forwarding.shape, group, forwarding.link), {
+      signal,
+      onProblem: (problem, ms) =>
+        notice(`${group.alerts.length} alerts are not delivered: ${problem}; again in ${ms} ms`),
+    })
     if (!arrived) return
     for (const { event_id } of group.alerts) {
       delivered.add(event_id)
