@@ -24,15 +24,16 @@ export type Built = { kind: 'ready' } | { kind: 'failed'; reason: string }
  * Never rejects. In an image there are no sources, and what was built with it is used as it is. Any number of processes may do
  * it at the same time.
  * @param folder of the page
+ * @param build makes it in the folder that it is given, which is not there yet
  */
-export async function buildIfNeeded(folder = DIST): Promise<Built> {
+export async function buildIfNeeded(folder = DIST, build = buildPage): Promise<Built> {
   const index = join(folder, 'index.html')
   try {
     if (!existsSync(APP))
       return existsSync(index) ? { kind: 'ready' } : { kind: 'failed', reason: 'it was not built' }
     const builtAt = (await stat(index).catch(() => null))?.mtimeMs ?? 0
     if (builtAt >= (await newest(APP))) return { kind: 'ready' }
-    return await buildAside(folder)
+    return await buildAside(folder, build)
   } catch (error) {
     return { kind: 'failed', reason: (error as Error).message }
   }
@@ -47,7 +48,7 @@ async function newest(folder: string): Promise<number> {
 }
 
 /** In a folder of its own, which then takes the place of the page's: nobody ever finds half a page there. */
-async function buildAside(folder: string): Promise<Built> {
+async function buildAside(folder: string, build: typeof buildPage): Promise<Built> {
   const parent = dirname(folder)
   await sweep(parent)
   const aside = await mkdtemp(join(parent, UNDER_WAY))
@@ -88,7 +89,7 @@ async function sweep(parent: string): Promise<void> {
 }
 
 /** In a process of its own: the bundler's memory goes with it, and nothing that it does can end the gateway. */
-function build(target: string): Promise<Built> {
+function buildPage(target: string): Promise<Built> {
   const manifest = createRequire(join(PACKAGE, 'package.json')).resolve('vite/package.json')
   const command = join(dirname(manifest), 'bin', 'vite.js')
   return new Promise((resolve) => {

@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brotliDecompressSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
-import { buildIfNeeded } from '../src/build.ts'
+import { type Built, buildIfNeeded } from '../src/build.ts'
 import { openPage } from '../src/index.ts'
 
 const quiet = { warn: () => undefined }
@@ -38,25 +38,58 @@ test('the page is built, small, and answers its addresses', async () => {
     expect(opened.answer(path, ''), path).toBeNull()
 })
 
-test('several gateways that begin together each have a whole page, and nothing is left of their builds', async () => {
+test('a page that is being built is seen by nobody, and nothing is left of builds', async () => {
   const parent = await mkdtemp(join(tmpdir(), 'poolmesh-page-'))
   onTestFinished(() => rm(parent, { recursive: true }))
   const folder = join(parent, 'dist')
-  // An old page is there, and what a build left that was killed.
   const [page, left] = [join(folder, 'index.html'), join(parent, '.dist-killed')]
   await mkdir(folder)
   await mkdir(left)
   await writeFile(page, 'old')
   for (const path of [page, left]) await utimes(path, 1, 1)
-  const pages = Array.from({ length: 3 }, () => openPage(quiet, () => buildIfNeeded(folder), folder))
-  for (const { settled, answer } of pages) {
-    await settled
-    const html = answer('/', '')!.body.toString()
-    const assets = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path!)
-    expect(assets.length, html).toBeGreaterThanOrEqual(3)
-    for (const path of assets) expect(answer(path, ''), path).not.toBeNull()
+  const [half, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const slow = async (target: string): Promise<Built> => {
+    await mkdir(target, { recursive: true })
+    await writeFile(join(target, 'index.html'), 'half')
+    half.resolve()
+    await released.promise
+    await writeFile(join(target, 'index.html'), 'whole')
+    return { kind: 'ready' }
   }
+  const first = openPage(quiet, () => buildIfNeeded(folder, slow), folder)
+  await half.promise
+  expect(await readFile(page, 'utf8')).toBe('old')
+  const second = openPage(quiet, () => buildIfNeeded(folder), folder)
+  await second.settled
+  const built = second.answer('/', '')!.body.toString()
+  expect(built).toContain('<script')
+  expect(await readFile(page, 'utf8')).toBe(built)
+  released.resolve()
+  await first.settled
+  expect(first.answer('/', '')?.body.toString()).toBe('whole')
+  expect(await readdir(folder)).toEqual(['index.html'])
+  const broken = await buildIfNeeded(join(parent, 'other'), async () => ({
+    kind: 'failed',
+    reason: 'broken',
+  }))
+  expect(broken).toEqual({ kind: 'failed', reason: 'broken' })
   expect(await readdir(parent)).toEqual(['dist'])
+})
+
+test('a page that is replaced while it is read is read again', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'poolmesh-page-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  let looks = 0
+  const opened = openPage(
+    quiet,
+    async () => {
+      if (++looks === 2) await writeFile(join(folder, 'index.html'), '<!doctype html>')
+      return { kind: 'ready' }
+    },
+    folder,
+  )
+  await opened.settled
+  expect(opened.answer('/', '')?.body.toString()).toBe('<!doctype html>')
 })
 
 test('a build that fails is told, escaped, and nothing is thrown', async () => {
