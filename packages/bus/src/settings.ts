@@ -163,8 +163,8 @@ export interface Settings {
 }
 
 export const SETTINGS_FILE = 'settings/mahavishnu.yaml'
-/** Read by other parts than the services, so no mistake when they are set. */
-const OTHER_VARIABLES = new Set(['POOLMESH_SETTINGS'])
+/** Read by other parts, so no mistake when they are set; the second by pools that `pool_spawn` starts. */
+const OTHER_VARIABLES = new Set(['POOLMESH_SETTINGS', 'POOLMESH_POOL_NAME'])
 
 /**
  * @param env usually `process.env`

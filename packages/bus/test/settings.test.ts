@@ -265,6 +265,10 @@ test('other variables and other sections of the file are somebody else’s', () 
   expect(settingOf('MAHAVISHNU_POOLS__MAX_WORKERS', { MAHAVISHNU_LOG_LEVEL: 'x', HOME: '/' }, file)).toBe(7)
 })
 
+test('what pool_spawn tells a process is no mistake in a command that the process runs', () => {
+  expect(refused({ POOLMESH_POOL_NAME: 'python-1' })).toEqual({})
+})
+
 test('environment over file over default', () => {
   const file = yaml('pools:\n  max_workers: 20\n  min_workers: 2\npoolmesh:\n  check_interval: 1.5\n')
   const settings = loadSettings({ MAHAVISHNU_POOLS__MAX_WORKERS: '30' }, file)
