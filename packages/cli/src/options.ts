@@ -10,6 +10,9 @@ export interface CommonOptions {
   server?: string
 }
 
+/** As they may be written. */
+export const POOL_TYPES = ['nats', 'mahavishnu', 'session_buddy', 'session-buddy', 'kubernetes']
+
 const FORMATS = ['table', 'json', 'markdown'] as const
 type Format = (typeof FORMATS)[number]
 
@@ -45,7 +48,7 @@ export function requireLimit(limit = Number.POSITIVE_INFINITY): number {
   throw new PoolmeshError('INVALID_INPUT', '--limit must be a whole number from 1')
 }
 
-const collect = (value: string, before: string[] = []): string[] => [...before, value]
+export const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
 export const addCommonOptions = (command: Command): Command =>
   command
@@ -60,14 +63,13 @@ export const addCommonOptions = (command: Command): Command =>
 export const addFormatOption = (command: Command): Command =>
   command.addOption(new Option('--format <format>', 'how it is printed').choices(FORMATS).default('table'))
 
-export const addTaskOptions = (command: Command): Command =>
+/** What a task is, apart from where it runs. */
+export const addWorkOptions = (command: Command): Command =>
   command
     .option(
       '--payload <json>',
       'the work itself: a JSON object, @FILE, or - for standard input (default: {})',
     )
-    .option('-c, --capability <name>', 'what the pool must have; may be repeated', collect)
-    .addOption(new Option('--strategy <name>', 'how to choose among the pools that fit').choices(STRATEGIES))
     .option('--timeout <seconds>', 'how long one run may take (default: 300)', parseNumber)
     .option(
       '--queue-timeout <seconds>',
@@ -76,7 +78,14 @@ export const addTaskOptions = (command: Command): Command =>
     )
     .option('--max-attempts <count>', 'how often a failure is tried (default: 1)', parseNumber)
     .option('--priority <number>', '0 to 100, higher goes first (default: 5)', parseNumber)
-    .option('--pool <name>', 'run it there and nowhere else')
-    .option('--region <name>', 'the region that region_aware looks for')
     .option('--metadata <json>', 'more of what goes along: a JSON object, @FILE or -')
     .option('--id <id>', 'the id of the task (default: a new one)')
+
+const addCapabilityOption = (command: Command): Command =>
+  command.option('-c, --capability <name>', 'what the pool must have; may be repeated', collect)
+
+export const addTaskOptions = (command: Command): Command =>
+  addWorkOptions(addCapabilityOption(command))
+    .addOption(new Option('--strategy <name>', 'how to choose among the pools that fit').choices(STRATEGIES))
+    .option('--pool <name>', 'run it there and nowhere else')
+    .option('--region <name>', 'the region that region_aware looks for')

@@ -72,6 +72,11 @@ test('it has an example of every command', () => {
     'explain',
     'pools list',
     'pools get',
+    'pools register',
+    'pools deregister',
+    'pools execute',
+    'pools health',
+    'pools stats',
     'memory search',
   ])
     expect(scripts).toContain(`npx poolmesh ${command} `.trimEnd())

@@ -47,17 +47,18 @@ export function start(args: readonly string[], { input, env = {} }: CommandOptio
 /** The same with a terminal of that width, which `script` makes. What it wrote is in `stdout`, with all that moves the cursor. */
 export function startOnTerminal(
   args: readonly string[],
-  { columns, env = {} }: { columns: number; env?: NodeJS.ProcessEnv },
+  { columns, env = {}, input }: { columns: number; env?: NodeJS.ProcessEnv; input?: string },
 ): Running {
   const words = [process.execPath, MAIN, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
   const command = `stty rows 24 cols ${columns}; exec ${words.join(' ')}`
-  // Not `end()`: the end of its input would end the terminal.
+  // The end of its input ends what reads from the terminal: only where there is input.
   return follow(
     spawn('script', ['-qefc', command, '/dev/null'], {
       cwd: ROOT,
       env: environment({ TERM: 'xterm-256color', ...env }),
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     }),
+    input,
   )
 }
 

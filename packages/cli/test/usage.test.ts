@@ -21,6 +21,11 @@ const COMMANDS = [
   ['tasks', 'tail'],
   ['pools', 'list'],
   ['pools', 'get'],
+  ['pools', 'register'],
+  ['pools', 'deregister'],
+  ['pools', 'execute'],
+  ['pools', 'health'],
+  ['pools', 'stats'],
   ['memory', 'search'],
 ]
 
@@ -82,6 +87,11 @@ const everyCommand = [
   ['tasks', 'tail'],
   ['pools', 'list'],
   ['pools', 'get', 'x'],
+  ['pools', 'register', 'x', '--type', 'nats'],
+  ['pools', 'deregister', 'x', '--yes'],
+  ['pools', 'execute', 'x', 'y'],
+  ['pools', 'health'],
+  ['pools', 'stats'],
 ]
 
 test.each(everyCommand.map((args) => [args]))('%j where nothing runs: one line, and 3', async (args) => {

@@ -1,5 +1,5 @@
-import type { TaskHandle } from '@poolmesh/client'
-import type { DistributedTaskResult } from '@poolmesh/types'
+import type { DistributedPoolSystem, TaskHandle } from '@poolmesh/client'
+import type { DistributedTaskInput, DistributedTaskResult } from '@poolmesh/types'
 import type { SubmitOptions } from '../commands/submit.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { onInterrupt } from '../interrupt.ts'
@@ -11,18 +11,24 @@ import { tellWhyItWaits } from './waiting-notice.ts'
 
 export async function submit(taskType: string, options: SubmitOptions): Promise<ExitCode> {
   const task = await taskOf(taskType, options)
+  return await withSystem(options, (system) => submitTo(system, task, options))
+}
+
+export async function submitTo(
+  { executor }: Pick<DistributedPoolSystem, 'executor'>,
+  task: DistributedTaskInput,
+  options: Pick<SubmitOptions, 'json' | 'wait'>,
+): Promise<ExitCode> {
   const json = options.json === true
-  return await withSystem(options, async ({ executor }) => {
-    const handle = executor.submit(task)
-    using _notice = json ? undefined : tellWhyItWaits(executor, handle)
-    if (options.wait) return showResult(await waitFor(handle), json)
-    await handle.stored
-    const { taskId } = handle
-    // What `task.status`, `task.result` and the others take as their request.
-    if (json) printJson({ task_id: taskId })
-    else print(`${taskId}\n`)
-    return EXIT.done
-  })
+  const handle = executor.submit(task)
+  using _notice = json ? undefined : tellWhyItWaits(executor, handle)
+  if (options.wait) return showResult(await waitFor(handle), json)
+  await handle.stored
+  const { taskId } = handle
+  // What `task.status`, `task.result` and the others take as their request.
+  if (json) printJson({ task_id: taskId })
+  else print(`${taskId}\n`)
+  return EXIT.done
 }
 
 async function waitFor(handle: TaskHandle): Promise<DistributedTaskResult> {

@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander'
 import { addExamples, type End, finish, finishList } from '../command.ts'
-import { type CommonOptions, type ListOptions, parseNumber } from '../options.ts'
-
-const TYPES = ['nats', 'mahavishnu', 'session_buddy', 'session-buddy', 'kubernetes']
+import { type CommonOptions, type ListOptions, POOL_TYPES, parseNumber } from '../options.ts'
+import { defineDeregister, defineRegister } from './pools-change.ts'
+import { defineHealth, defineStats } from './pools-look.ts'
+import { defineExecute } from './pools-run.ts'
 
 export type PoolsListOptions = ListOptions & {
   capability?: string
@@ -14,11 +15,18 @@ export type PoolsListOptions = ListOptions & {
 }
 
 export function definePools(parent: Command, end: End): void {
-  const pools = parent.command('pools').description('See which pools there are, and find more.')
-  addExamples(pools, ['pools list', 'pools get text-pool', 'pools discover nats://services'])
+  const pools = parent
+    .command('pools')
+    .description('See which pools there are and how they are, change them, run tasks on them.')
+  addExamples(pools, ['pools list', 'pools health', 'pools execute text-pool text.words'])
   defineList(pools, end)
   defineGet(pools, end)
   defineDiscover(pools, end)
+  defineRegister(pools, end)
+  defineDeregister(pools, end)
+  defineExecute(pools, end)
+  defineHealth(pools, end)
+  defineStats(pools, end)
 }
 
 function defineList(pools: Command, end: End): void {
@@ -27,7 +35,7 @@ function defineList(pools: Command, end: End): void {
     .description('List the pools, by name.')
     .option('-c, --capability <name>', 'only pools that have it')
     .option('--region <name>', 'only pools there')
-    .addOption(new Option('--type <type>', 'only pools of that type').choices(TYPES))
+    .addOption(new Option('--type <type>', 'only pools of that type').choices(POOL_TYPES))
     .option('--active', 'only pools that are not unavailable')
     .option('--limit <count>', 'at most so many (default: all)', parseNumber)
     .option('--cursor <cursor>', 'go on where a list with --limit ended')
