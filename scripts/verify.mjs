@@ -17,6 +17,7 @@ const CHECKS = [
     ['--config', '.dependency-cruiser.mjs', '--output-type', 'err-long', ...folders],
   ],
   ['generated page of metrics', process.execPath, ['packages/metrics/scripts/generate.ts', '--check']],
+  ['generated page of commands', process.execPath, ['packages/cli/scripts/generate.ts', '--check']],
   ['unused files, exports and dependencies', 'knip', ['--no-progress', '--no-config-hints']],
 ]
 

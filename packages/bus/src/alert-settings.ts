@@ -1,13 +1,15 @@
 // Of `poolmesh alerts forward`. Here, and not in the command line: whatever begins with POOLMESH_ is known to every process.
 import { ALERT_GROUPINGS, ALERT_SHAPES, type AlertGrouping, type AlertShape, idSchema } from '@poolmesh/types'
 import * as z from 'zod'
-import { httpUrl, optional, range, setting } from './setting-kinds.ts'
+import { httpUrl, optional, range, secret, setting } from './setting-kinds.ts'
 
 export const ALERT_SETTINGS = {
-  alerts_url: setting<string | undefined>(
-    optional(httpUrl),
-    undefined,
-    'where `poolmesh alerts forward` sends; its path is often a secret',
+  alerts_url: secret(
+    setting<string | undefined>(
+      optional(httpUrl),
+      undefined,
+      'where `poolmesh alerts forward` sends; its path is often a secret',
+    ),
   ),
   alerts_shape: setting<AlertShape>(z.enum(ALERT_SHAPES), 'json', 'what the receiver of alerts takes'),
   alerts_group_by: setting<AlertGrouping>(
@@ -30,14 +32,16 @@ export const ALERT_SETTINGS = {
     undefined,
     'address of the gateway, for links from alerts to pools',
   ),
-  alerts_authorization: setting<string | undefined>(
-    optional(
-      z
-        .string()
-        .regex(/^[\t -~]+$/, 'must be visible ASCII characters')
-        .describe('text'),
+  alerts_authorization: secret(
+    setting<string | undefined>(
+      optional(
+        z
+          .string()
+          .regex(/^[\t -~]+$/, 'must be visible ASCII characters')
+          .describe('text'),
+      ),
+      undefined,
+      'header `Authorization` for the receiver of alerts',
     ),
-    undefined,
-    'header `Authorization` for the receiver of alerts',
   ),
 }

@@ -59,12 +59,15 @@ export interface Setting<T> {
   default: T
   /** One line for people: what it does, with its unit. */
   meaning: string
+  /** Its value is shown to nobody. */
+  secret?: true
 }
 export const setting = <T>(schema: z.ZodType<T>, value: T, meaning: string): Setting<T> => ({
   schema,
   default: value,
   meaning,
 })
+export const secret = <T>(plain: Setting<T>): Setting<T> => ({ ...plain, secret: true })
 export const optional = <T>(schema: z.ZodType<T>) => schema.optional() as z.ZodType<T | undefined>
 
 export const httpUrl = z.url({ protocol: /^https?$/ })

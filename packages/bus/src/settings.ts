@@ -14,6 +14,7 @@ import {
   optional,
   range,
   type Setting,
+  secret,
   setting,
   sync,
   token,
@@ -54,10 +55,12 @@ export const OWN_SETTINGS = {
     '127.0.0.1',
     'address that the gateway listens on; 0.0.0.0: every one of the machine, which a container needs. Any other than loopback needs `http_token`',
   ),
-  http_token: setting<string | undefined>(
-    optional(token),
-    undefined,
-    'token that callers of the gateway send as `Authorization: Bearer <token>`; on loopback none is needed',
+  http_token: secret(
+    setting<string | undefined>(
+      optional(token),
+      undefined,
+      'token that callers of the gateway send as `Authorization: Bearer <token>`; on loopback none is needed',
+    ),
   ),
   metrics_port: setting<number>(
     whole(0, 65_535),
@@ -81,10 +84,8 @@ export const OWN_SETTINGS = {
     'info',
     'least severe line that is logged',
   ),
-  nats_token: setting<string | undefined>(
-    optional(z.string().min(1)),
-    undefined,
-    'token for the NATS server',
+  nats_token: secret(
+    setting<string | undefined>(optional(z.string().min(1)), undefined, 'token for the NATS server'),
   ),
   sync: setting<string>(
     sync,
@@ -117,10 +118,12 @@ export const OWN_SETTINGS = {
     [],
     'addresses, with commas between, that are asked for pools; `nats://services` asks the services on the bus',
   ),
-  http_headers: setting<Record<string, Record<string, string>>>(
-    headersByUrl,
-    {},
-    'headers, such as `authorization`, for HTTP and MCP pools whose endpoint begins with a URL: `{"<URL>": {"<header>": "<value>"}}`, in the environment as JSON',
+  http_headers: secret(
+    setting<Record<string, Record<string, string>>>(
+      headersByUrl,
+      {},
+      'headers, such as `authorization`, for HTTP and MCP pools whose endpoint begins with a URL: `{"<URL>": {"<header>": "<value>"}}`, in the environment as JSON',
+    ),
   ),
   kubeconfig: setting<string | undefined>(
     optional(z.string().min(1)),

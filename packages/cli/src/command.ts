@@ -17,12 +17,19 @@ export function finish(command: Command, examples: readonly string[]): Command {
   )
 }
 
+const examplesByCommand = new WeakMap<Command, readonly string[]>()
+
+/** What is below its help. */
+export const examplesOf = (command: Command): readonly string[] => examplesByCommand.get(command) ?? []
+
 /** Below the help. @param examples without `poolmesh` */
-export const addExamples = (command: Command, examples: readonly string[]): Command =>
-  command.addHelpText(
+export function addExamples(command: Command, examples: readonly string[]): Command {
+  examplesByCommand.set(command, examples)
+  return command.addHelpText(
     'after',
     `\nExamples:\n${examples.map((example) => `  $ poolmesh ${example}\n`).join('')}`,
   )
+}
 
 /** The same with `--format`, for a command that lists. */
 export const finishList = (command: Command, examples: readonly string[]): Command =>

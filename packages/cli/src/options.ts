@@ -50,15 +50,19 @@ export function requireLimit(limit = Number.POSITIVE_INFINITY): number {
 
 export const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
+export const addJsonOption = (command: Command): Command =>
+  command.addOption(
+    new Option(
+      '--json',
+      "the contract's JSON on standard output and nothing else; a refusal on standard error",
+    ).implies({ format: 'json' }),
+  )
+
 export const addCommonOptions = (command: Command): Command =>
-  command
-    .addOption(
-      new Option(
-        '--json',
-        "the contract's JSON on standard output and nothing else; a refusal on standard error",
-      ).implies({ format: 'json' }),
-    )
-    .option('--server <url>', 'NATS server (default: NATS_URL, else the one that `npm start` runs)')
+  addJsonOption(command).option(
+    '--server <url>',
+    'NATS server (default: NATS_URL, else the one that `npm start` runs)',
+  )
 
 export const addFormatOption = (command: Command): Command =>
   command.addOption(new Option('--format <format>', 'how it is printed').choices(FORMATS).default('table'))

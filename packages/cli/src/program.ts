@@ -2,6 +2,8 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { defineAlerts } from './commands/alerts.ts'
+import { defineCompletion } from './commands/completion.ts'
+import { defineConfig } from './commands/config.ts'
 import { defineDead } from './commands/dead.ts'
 import { defineMcp } from './commands/mcp.ts'
 import { defineMemory } from './commands/memory.ts'
@@ -26,7 +28,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<ExitCode>
   }
 }
 
-function createProgram(end: (code: ExitCode) => void): Command {
+/** All commands. @param end told how the one that was run ended */
+export function createProgram(end: (code: ExitCode) => void): Command {
   const program = new Command('poolmesh')
     .description('Submit tasks to the pools that run, follow them, and see which pools there are.')
     .version(packageJson.version)
@@ -40,6 +43,8 @@ function createProgram(end: (code: ExitCode) => void): Command {
   defineMemory(program, end)
   defineAlerts(program, end)
   defineMcp(program, end)
+  defineConfig(program, end)
+  defineCompletion(program, end)
   defineShortNames(program, end)
   return program
 }
