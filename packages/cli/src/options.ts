@@ -85,7 +85,7 @@ export const addWorkOptions = (command: Command): Command =>
     .option('--metadata <json>', 'more of what goes along: a JSON object, @FILE or -')
     .option('--id <id>', 'the id of the task (default: a new one)')
 
-const addCapabilityOption = (command: Command): Command =>
+export const addCapabilityOption = (command: Command): Command =>
   command.option('-c, --capability <name>', 'what the pool must have; may be repeated', collect)
 
 export const addTaskOptions = (command: Command): Command =>

@@ -75,6 +75,7 @@ test('it has an example of every command', () => {
     'pools register',
     'pools deregister',
     'pools execute',
+    'pools distribute',
     'pools health',
     'pools stats',
     'memory search',

@@ -22,6 +22,8 @@ export interface Running {
   readonly ended: Promise<Outcome>
   /** Resolves when standard error has text that the pattern fits; fails when the process ends before. */
   says(pattern: RegExp): Promise<void>
+  /** The same of standard output. */
+  shows(pattern: RegExp): Promise<void>
 }
 
 /** Without what the surroundings set for poolmesh: a test says itself what it wants. */
@@ -80,15 +82,18 @@ export function follow(child: ChildProcess, input?: string): Running {
       resolve({ code, stdout, stderr })
     })
   })
+  const has = async (pattern: RegExp, text: () => string, where: string): Promise<void> => {
+    await until(() => {
+      const found = pattern.test(text())
+      if (over && !found) throw new Error(`it ended and had said: ${stdout}${stderr}`)
+      return found
+    }, `${pattern} on ${where}`)
+  }
   return {
     child,
     ended,
-    async says(pattern) {
-      await until(() => {
-        if (over && !pattern.test(stderr)) throw new Error(`it ended and had said: ${stderr}`)
-        return pattern.test(stderr)
-      }, `${pattern} on standard error`)
-    },
+    says: (pattern) => has(pattern, () => stderr, 'standard error'),
+    shows: (pattern) => has(pattern, () => stdout, 'standard output'),
   }
 }
 

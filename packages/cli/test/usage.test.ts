@@ -24,6 +24,7 @@ const COMMANDS = [
   ['pools', 'register'],
   ['pools', 'deregister'],
   ['pools', 'execute'],
+  ['pools', 'distribute'],
   ['pools', 'health'],
   ['pools', 'stats'],
   ['memory', 'search'],
@@ -90,6 +91,7 @@ const everyCommand = [
   ['pools', 'register', 'x', '--type', 'nats'],
   ['pools', 'deregister', 'x', '--yes'],
   ['pools', 'execute', 'x', 'y'],
+  ['pools', 'distribute', 'x'],
   ['pools', 'health'],
   ['pools', 'stats'],
 ]

@@ -31,7 +31,7 @@ export async function submitTo(
   return EXIT.done
 }
 
-async function waitFor(handle: TaskHandle): Promise<DistributedTaskResult> {
+export async function waitFor(handle: TaskHandle): Promise<DistributedTaskResult> {
   using interruption = onInterrupt()
   let stored = false
   void handle.stored.then(

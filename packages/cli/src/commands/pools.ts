@@ -3,7 +3,7 @@ import { addExamples, type End, finish, finishList } from '../command.ts'
 import { type CommonOptions, type ListOptions, POOL_TYPES, parseNumber } from '../options.ts'
 import { defineDeregister, defineRegister } from './pools-change.ts'
 import { defineHealth, defineStats } from './pools-look.ts'
-import { defineExecute } from './pools-run.ts'
+import { defineDistribute, defineExecute } from './pools-run.ts'
 
 export type PoolsListOptions = ListOptions & {
   capability?: string
@@ -25,6 +25,7 @@ export function definePools(parent: Command, end: End): void {
   defineRegister(pools, end)
   defineDeregister(pools, end)
   defineExecute(pools, end)
+  defineDistribute(pools, end)
   defineHealth(pools, end)
   defineStats(pools, end)
 }
