@@ -40,6 +40,16 @@ export const DEFAULT_TOPOLOGY: TopologyOptions = {
 /** Scheduled messages, on which parked tasks rest, came with 2.12. */
 const OLDEST_SERVER = [2, 12] as const
 
+/** @param version of a NATS server */
+export function isTooOld(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major < OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor < OLDEST_SERVER[1])
+}
+
+const BUCKET_STREAMS = [...Object.values(BUCKETS).map((name) => `KV_${name}`), `OBJ_${PAYLOAD_STORE}`]
+/** What there is once a service has started. */
+export const EXPECTED_STREAMS: readonly string[] = [...Object.values(STREAMS), ...BUCKET_STREAMS]
+
 /** A subject of the events stream that nobody ever publishes to. */
 export const NOTHING = 'poolmesh.nothing'
 
@@ -60,8 +70,7 @@ export async function ensureTopology(
   options: TopologyOptions = DEFAULT_TOPOLOGY,
 ): Promise<number> {
   const version = nc.info?.version ?? '0.0'
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (major < OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor < OLDEST_SERVER[1]))
+  if (isTooOld(version))
     throw new PoolmeshError(
       'UNAVAILABLE',
       `nats-server ${version} is too old: poolmesh needs ${OLDEST_SERVER.join('.')} or newer`,
@@ -89,9 +98,8 @@ async function buckets(nc: NatsConnection, jsm: JetStreamManager, options: Topol
     makePayloadStore(nc, replicas),
   ])
   if (!options.resize) return
-  const streams = [...Object.values(BUCKETS).map((name) => `KV_${name}`), `OBJ_${PAYLOAD_STORE}`]
   await Promise.all(
-    streams.map(async (name) => {
+    BUCKET_STREAMS.map(async (name) => {
       const { config } = await jsm.streams.info(name)
       if (config.num_replicas !== replicas) await jsm.streams.update(name, { num_replicas: replicas })
     }),

@@ -20,7 +20,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 /** What each means, for the help. */
 export const EXIT_MEANINGS: Record<ExitCode, string> = {
   0: 'done; of submit and result: the task completed',
-  1: 'the task ended, but did not complete; of cancel: it had ended before; of discover: an endpoint failed; of pools health: a pool is not healthy',
+  1: 'the task ended, but did not complete; of cancel: it had ended before; of discover: an endpoint failed; of doctor: something is wrong; of pools health: a pool is not healthy',
   2: 'wrong usage, invalid input or a wrong setting; of submit --file: some lines are no tasks',
   3: 'nothing answers: no server, no services, or no answer in time',
   4: 'there is no such task, pool or dead letter',

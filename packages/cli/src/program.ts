@@ -5,6 +5,7 @@ import { defineAlerts } from './commands/alerts.ts'
 import { defineCompletion } from './commands/completion.ts'
 import { defineConfig } from './commands/config.ts'
 import { defineDead } from './commands/dead.ts'
+import { defineDoctor } from './commands/doctor.ts'
 import { defineMcp } from './commands/mcp.ts'
 import { defineMemory } from './commands/memory.ts'
 import { definePools } from './commands/pools.ts'
@@ -44,6 +45,7 @@ export function createProgram(end: (code: ExitCode) => void): Command {
   defineAlerts(program, end)
   defineMcp(program, end)
   defineConfig(program, end)
+  defineDoctor(program, end)
   defineCompletion(program, end)
   defineShortNames(program, end)
   return program

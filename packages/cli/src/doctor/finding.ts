@@ -1,0 +1,40 @@
+/** What one check came to. */
+export interface Finding {
+  check: string
+  outcome: 'ok' | 'warn' | 'fail'
+  found: string
+  /** What to do; null where all is well. */
+  advice: string | null
+}
+
+export const ok = (check: string, found: string): Finding => ({ check, outcome: 'ok', found, advice: null })
+export const warn = (check: string, found: string, advice: string): Finding => ({
+  check,
+  outcome: 'warn',
+  found,
+  advice,
+})
+export const fail = (check: string, found: string, advice: string): Finding => ({
+  check,
+  outcome: 'fail',
+  found,
+  advice,
+})
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const NEARLY_FULL = 0.8
+
+/** What is used of a limit. @param format how a number of it is told */
+export function usage(
+  check: string,
+  { used, limit, advice }: { used: number; limit: number; advice: string },
+  format: (count: number) => string = String,
+): Finding {
+  const found = `${format(used)} of ${format(limit)}`
+  if (used >= limit) return fail(check, `${found}: full`, advice)
+  if (used >= limit * NEARLY_FULL) return warn(check, `${found}: nearly full`, advice)
+  return ok(check, found)
+}
+
+export const mebibytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`

@@ -1,0 +1,21 @@
+import type { Column } from '@poolmesh/terminal'
+import type { Finding } from '../doctor/finding.ts'
+
+export const FINDING_COLUMNS: Column<Finding>[] = [
+  { title: 'check', value: ({ check }) => check, widest: 20 },
+  { title: 'is', value: ({ outcome }) => outcome, widest: 4 },
+  { title: 'found', value: ({ found }) => found, widest: 100 },
+]
+
+export const ADVICE_COLUMN: Column<Finding> = {
+  title: 'what to do',
+  value: ({ advice }) => advice ?? '-',
+  widest: 200,
+}
+
+/** Below the table, in full: a narrow terminal would cut what matters most. */
+export const formatAdvice = (findings: readonly Finding[]): string =>
+  findings
+    .filter(({ advice }) => advice !== null)
+    .map(({ check, outcome, found, advice }) => `\n${outcome}: ${check}: ${found}\n  ${advice}\n`)
+    .join('')
