@@ -1,8 +1,10 @@
 // `poolmesh doctor`: real servers, well and ill.
+import { tmpdir } from 'node:os'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { freePort } from '@poolmesh/bus'
 import { startTestServer } from '@poolmesh/testkit'
 import { expect, test } from 'vitest'
+import { diskFinding } from '../src/doctor/disk.ts'
 import { clockFinding } from '../src/doctor/server.ts'
 import { type CommandOptions, jsonOf, type Outcome, start, startSystem } from './system.ts'
 
@@ -51,6 +53,10 @@ test('a system that is well, and one that has lost a stream and a consumer', asy
   expect(table).toMatchObject({ code: 0, stderr: '' })
   expect(table.stdout).toMatch(/^ {2}check +is +found\n {2}server +ok +.*answers in \d+ ms\n/)
   expect(table.stdout).toMatch(/ {2}health-monitor +ok +answers, version 0\.1\.0\n$/)
+
+  const here = { POOLMESH_NATS_PORT: new URL(system.url).port, POOLMESH_DATA_DIR: tmpdir() }
+  const local = await start(['doctor'], { env: here }).ended
+  expect(local.stdout).toMatch(/^ {2}disk +(ok|warn|fail) +[\d.]+ of [\d.]+ GiB free for /m)
 
   const jsm = await jetstreamManager(system.connection)
   await jsm.streams.delete('DEAD')
@@ -132,4 +138,9 @@ test('clocks: what passes while the server answers is no difference', () => {
     found: expect.stringMatching(/^2\.0 s/),
   })
   expect(clockFinding(20_000, 3_000, 3_010).outcome).toBe('fail')
+})
+
+test('a disk that is nearly full is told of before it is', () => {
+  const outcomes = [500, 50, 5].map((free) => diskFinding('.poolmesh', free, 1_000).outcome)
+  expect(outcomes).toEqual(['ok', 'warn', 'fail'])
 })

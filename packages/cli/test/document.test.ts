@@ -79,6 +79,9 @@ test('it has an example of every command', () => {
     'pools health',
     'pools stats',
     'memory search',
+    'doctor',
+    'config show',
+    'completion',
   ])
     expect(scripts).toContain(`npx poolmesh ${command} `.trimEnd())
 })

@@ -28,6 +28,8 @@ const COMMANDS = [
   ['pools', 'health'],
   ['pools', 'stats'],
   ['memory', 'search'],
+  ['doctor'],
+  ['config', 'show'],
 ]
 
 test('npx runs it from the root', async () => {

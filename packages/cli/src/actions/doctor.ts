@@ -1,5 +1,6 @@
 import { type DistributedPoolSystem, PoolmeshError } from '@poolmesh/client'
 import { plain } from '@poolmesh/terminal'
+import { diskFindings } from '../doctor/disk.ts'
 import { type Finding, fail } from '../doctor/finding.ts'
 import { serverFindings } from '../doctor/server.ts'
 import { serviceFindings } from '../doctor/services.ts'
@@ -30,6 +31,7 @@ async function examine(options: ListOptions): Promise<{ findings: Finding[]; rea
     const findings = await withSystem(options, async (system: DistributedPoolSystem) => [
       ...(await serverFindings(system)),
       ...(await storageFindings(system)),
+      ...(await diskFindings(options)),
       ...(await serviceFindings(system)),
     ])
     return { findings, reached: true }
