@@ -27,6 +27,7 @@ const COMMANDS = [
   ['pools', 'distribute'],
   ['pools', 'health'],
   ['pools', 'stats'],
+  ['pools', 'watch'],
   ['memory', 'search'],
   ['doctor'],
   ['config', 'show'],
@@ -96,6 +97,7 @@ const everyCommand = [
   ['pools', 'distribute', 'x'],
   ['pools', 'health'],
   ['pools', 'stats'],
+  ['pools', 'watch'],
 ]
 
 test.each(everyCommand.map((args) => [args]))('%j where nothing runs: one line, and 3', async (args) => {

@@ -1,3 +1,4 @@
+export { Live } from './live.ts'
 export { formatMarkdown, formatMarkdownLines } from './markdown.ts'
 export { oneLine, plain } from './plain.ts'
 export { formatProgress, Progress, type ProgressOptions, type ProgressState } from './progress.ts'

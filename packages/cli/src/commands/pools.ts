@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { addExamples, type End, finish, finishList } from '../command.ts'
 import { type CommonOptions, type ListOptions, POOL_TYPES, parseNumber } from '../options.ts'
 import { defineDeregister, defineRegister } from './pools-change.ts'
-import { defineHealth, defineStats } from './pools-look.ts'
+import { defineHealth, defineStats, defineWatch } from './pools-look.ts'
 import { defineDistribute, defineExecute } from './pools-run.ts'
 
 export type PoolsListOptions = ListOptions & {
@@ -28,6 +28,7 @@ export function definePools(parent: Command, end: End): void {
   defineDistribute(pools, end)
   defineHealth(pools, end)
   defineStats(pools, end)
+  defineWatch(pools, end)
 }
 
 function defineList(pools: Command, end: End): void {

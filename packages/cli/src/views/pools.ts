@@ -1,6 +1,7 @@
 import { type Column, formatFields } from '@poolmesh/terminal'
 import type { DiscoverReply, PoolView } from '@poolmesh/types'
 import type { Answer } from './answer.ts'
+import type { PoolNews } from './pool-news.ts'
 
 export const POOL_COLUMNS: Column<PoolView>[] = [
   { title: 'pool', value: (pool) => pool.name, widest: 40 },
@@ -10,6 +11,21 @@ export const POOL_COLUMNS: Column<PoolView>[] = [
   { title: 'queue', value: (pool) => String(pool.queue_size), widest: 8, align: 'right' },
   { title: 'region', value: (pool) => pool.region ?? '-', widest: 16 },
   { title: 'capabilities', value: (pool) => pool.capabilities.join(' ') || '-', widest: 60 },
+]
+
+/** One after the other: what differs in length comes last. */
+export const NEWS_COLUMNS: Column<PoolNews>[] = [
+  { title: 'at (UTC)', value: ({ at }) => at.slice(11, 23), widest: 12 },
+  { title: 'change', value: ({ change }) => change, widest: 7 },
+  { title: 'health', value: ({ health_status }) => health_status, widest: 11 },
+  {
+    title: 'busy',
+    value: (news) => `${news.current_workers}/${news.max_workers}`,
+    widest: 9,
+    align: 'right',
+  },
+  { title: 'queue', value: ({ queue_size }) => String(queue_size), widest: 6, align: 'right' },
+  { title: 'pool', value: ({ pool }) => pool, widest: 40 },
 ]
 
 export const formatPool = (pool: PoolView): string =>
