@@ -65,3 +65,16 @@ test('an interval that is none is refused', async () => {
   expect(code).toBe(2)
   expect(stderr).toMatch(/--interval must be a number of seconds from 0\.1/)
 })
+
+test('while the system is away, what was there stays and the reason is told', async () => {
+  const pipe = start(WATCH, { env })
+  const terminal = startOnTerminal(WATCH, { columns: 80, env })
+  await Promise.all([pipe.shows(/ new .* first\n/), terminal.shows(/ first /)])
+  await system.close()
+  await Promise.all([pipe.says(/waiting: /), terminal.shows(/as it was before: .*\r\n +pool .*\r\n +first /)])
+  pipe.child.kill('SIGINT')
+  terminal.child.kill('SIGTERM')
+  expect(await pipe.ended).toMatchObject({ code: 130 })
+  const { stdout } = await terminal.ended
+  expect(stdout.lastIndexOf('as it was before')).toBeGreaterThan(stdout.lastIndexOf('Ctrl-C stops'))
+})

@@ -30,13 +30,13 @@ export async function watchPools(options: PoolsWatchOptions): Promise<ExitCode> 
   const { signal } = interruption
   return await withSystem(options, async ({ registry }) => {
     // Asked once before anything is shown: what cannot be asked at all is a failure and nothing to wait for.
-    let pools = await poolsOf(registry, options, signal)
+    const first = await poolsOf(registry, options, signal)
     using screen = screenFor(options)
+    screen.show(first)
     for (;;) {
-      screen.show(pools)
       try {
         await pause(interval * 1_000, undefined, { signal })
-        pools = await poolsOf(registry, options, signal)
+        screen.show(await poolsOf(registry, options, signal))
       } catch (error) {
         if (signal.aborted) return EXIT.interrupted
         if (!isPassing(error)) throw error
