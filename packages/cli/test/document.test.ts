@@ -37,8 +37,10 @@ const steady = (printed: string): string =>
   printed.replace(/pm_[A-Za-z0-9]+/g, 'ID').replace(/\d+(\.\d+)? m?s/g, 'TIME')
 
 test.each(blocks)('$script', async ({ script, printed }) => {
-  // A pool is busy for a moment after its last task.
-  await until(async () => (await system.registry.getAllPools()).every((pool) => pool.current_workers === 0))
+  // A pool is busy for a moment after its last task, and one that is drained is there for a moment.
+  await until(async () =>
+    (await system.registry.getAllPools()).every((pool) => pool.current_workers === 0 && pool.is_available),
+  )
   const shell = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', `npx() { "$@"; }\n${script}`], {
     cwd: ROOT,
     env: environment({
