@@ -30,7 +30,10 @@ test('a pipe gets a line for each change, as text or as JSON', async () => {
   await register('first', 2)
   await Promise.all([text.shows(/ changed +healthy +2\/10 +0 {2}first\n/), json.shows(/"changed"/)])
   await register('other', 0, { region: 'eu' })
-  await Promise.all([text, elsewhere].map((each) => each.shows(/ new +healthy +0\/10 +0 {2}other\n/)))
+  await Promise.all([
+    ...[text, elsewhere].map((each) => each.shows(/ new +healthy +0\/10 +0 {2}other\n/)),
+    json.shows(/"other"/),
+  ])
   await system.registry.deregisterPool('other')
   await Promise.all([text, elsewhere].map((each) => each.shows(/ gone .* other\n/)))
   await json.shows(/"gone"/)
