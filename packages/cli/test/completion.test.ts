@@ -1,14 +1,20 @@
-// `poolmesh completion`: what bash itself, which has read the script, offers for a line that ends where the cursor is.
+// `poolmesh completion`: what the shell itself, which has read the script, offers for a line that ends where the cursor is.
 import { spawn, spawnSync } from 'node:child_process'
-import { beforeAll, expect, test } from 'vitest'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { environment, follow, start } from './system.ts'
 
 let script: string
+let folder: string
 beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'poolmesh-completion-'))
   const { code, stdout, stderr } = await start(['completion', 'bash']).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   script = stdout
 })
+afterAll(() => rm(folder, { recursive: true, force: true }))
 
 /** @param words of the line; the last is what is being typed */
 async function offered(...words: string[]): Promise<string[]> {
@@ -42,16 +48,39 @@ test('where anything may be typed, bash is left to offer files', async () => {
   expect(script).toMatch(/^complete -o default -F _poolmesh poolmesh$/m)
 })
 
-test.each(['zsh', 'fish'])('%s reads its script', async (shell) => {
+/** The script of the shell in a file, or null where the shell is not installed. */
+async function scriptFor(shell: string): Promise<string | null> {
   const { code, stdout } = await start(['completion', shell]).ended
   expect(code).toBe(0)
   for (const word of ['tasks list', 'round_robin', 'markdown']) expect(stdout).toContain(word)
-  if (spawnSync(shell, ['--version']).error) {
-    process.stderr.write(`${shell} is not installed: whether it can read its script is not tried\n`)
-    return
+  const file = join(folder, shell)
+  await writeFile(file, stdout)
+  if (!spawnSync(shell, ['--version']).error) return file
+  process.stderr.write(`${shell} is not installed: whether it can read its script is not tried\n`)
+  return null
+}
+
+test('zsh reads its script', async () => {
+  const file = await scriptFor('zsh')
+  if (file === null) return
+  const check = spawn('zsh', ['-f', '-n', file], { env: environment({}) })
+  expect(await follow(check).ended).toEqual({ code: 0, stdout: '', stderr: '' })
+})
+
+test('fish completes commands, options and what an option may be', async () => {
+  const file = await scriptFor('fish')
+  if (file === null) return
+  const offers = async (line: string): Promise<string[]> => {
+    const ask = ['-N', '-c', `source ${file}; complete -C '${line}'`]
+    const { code, stdout, stderr } = await follow(spawn('fish', ask, { env: environment({ HOME: folder }) }))
+      .ended
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    return stdout.split('\n').flatMap((found) => found.split('\t')[0] || [])
   }
-  const check = spawn(shell, ['-n', '/dev/stdin'], { env: environment({}) })
-  expect(await follow(check, stdout).ended).toMatchObject({ code: 0, stderr: '' })
+  expect(await offers('poolmesh po')).toEqual(['pools'])
+  expect(await offers('poolmesh tasks su')).toEqual(['submit'])
+  expect(await offers('poolmesh pools list --a')).toContain('--active')
+  expect((await offers('poolmesh pools list --format ')).sort()).toEqual(['json', 'markdown', 'table'])
 })
 
 test('another shell is wrong usage', async () => {
