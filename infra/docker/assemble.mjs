@@ -36,8 +36,9 @@ function sources(file, found = new Set()) {
 
 const copy = (path) => cpSync(path, join(target, path), { recursive: true, verbatimSymlinks: true })
 
-// Whoever starts a service serves its metrics too.
-const packages = closure('@poolmesh/metrics', closure(`@poolmesh/${service}`))
+// Whoever starts a service serves its metrics and tells its traces.
+const packages = closure(`@poolmesh/${service}`)
+for (const name of ['@poolmesh/metrics', '@poolmesh/tracing']) closure(name, packages)
 copy(join('node_modules', '.pnpm'))
 for (const name of packages)
   for (const part of ['package.json', 'src', 'node_modules']) {
