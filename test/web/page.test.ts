@@ -146,6 +146,22 @@ describe.skipIf(withoutBrowser() !== null)('the web page', () => {
     await page.getByText('Completed').first().waitFor(WAIT)
   })
 
+  test('where the rules come late, the gateway refuses, and then the form says what is wrong', async () => {
+    await using opened = await open(browser, {})
+    const { page } = opened
+    const { promise: refused, resolve } = Promise.withResolvers<void>()
+    await page.route('**/openapi.json', async (route) => {
+      await refused
+      await route.continue()
+    })
+    await page.goto(`${system.url}/submit`)
+    const answered = page.waitForResponse((response) => response.request().method() === 'POST')
+    await page.getByRole('button', { name: 'Submit' }).click()
+    expect((await answered).status()).toBe(400)
+    resolve()
+    await page.getByText('Type is missing').waitFor(WAIT)
+  })
+
   test('what happens is seen without a reload', async () => {
     await using opened = await open(browser, {})
     const { page } = opened

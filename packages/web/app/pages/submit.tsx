@@ -42,9 +42,10 @@ export function SubmitPage() {
     () => [...drafted.wrong, ...(contract ? check(contract.schema, drafted.task, contract.resolve) : [])],
     [drafted, contract],
   )
+  // The page's own words first: where the rules came after the gateway had refused, they say it better.
   const shown = [
-    ...(refused?.issues ?? []),
     ...wrong.filter(({ path }) => touched.has(path.split('.')[0] ?? '')),
+    ...(refused?.issues ?? []),
   ]
   const requireValid = (): boolean => {
     setTouched(new Set(FIELDS.map(({ name }) => name)))
