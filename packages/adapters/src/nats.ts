@@ -99,7 +99,7 @@ export class NatsAdapter implements PoolAdapter {
   standBy(): void {
     this.#acts = false
     this.#queued = new Map()
-    for (const [ticket] of [...this.#groups.entries()]) this.#groups.take(ticket)
+    this.#groups.takeAll()
     this.#many?.unsubscribe()
     this.#many = null
   }

@@ -77,8 +77,8 @@ export class Existence implements Disposable {
 
   /** What was not found until now is as `exists` says. */
   #end(ticket: number, exists: false | null): void {
-    const waiting = this.#asked.take(ticket)?.waiting
-    for (const all of waiting?.values() ?? []) for (const done of all) done(exists)
+    const asked = this.#asked.take(ticket)
+    if (asked) answer(asked.waiting, exists)
   }
 
   #expire(): void {
@@ -93,8 +93,12 @@ export class Existence implements Disposable {
     clearInterval(this.#timer)
     if (this.#planned) clearImmediate(this.#planned)
     this.#subscription.unsubscribe()
-    for (const all of this.#open.values()) for (const done of all) done(null)
+    answer(this.#open, null)
     this.#open.clear()
-    for (const [ticket] of [...this.#asked.entries()]) this.#end(ticket, null)
+    for (const { waiting } of this.#asked.takeAll()) answer(waiting, null)
   }
+}
+
+function answer(waiting: ReadonlyMap<string, readonly Done[]>, exists: false | null): void {
+  for (const all of waiting.values()) for (const done of all) done(exists)
 }

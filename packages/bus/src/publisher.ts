@@ -118,8 +118,7 @@ export class Publisher implements Disposable {
   }
 
   #endAll(message: string): void {
-    for (const [ticket] of [...this.#waiting.entries()])
-      this.#waiting.take(ticket)?.done({ kind: 'unknown', message })
+    for (const { done } of this.#waiting.takeAll()) done({ kind: 'unknown', message })
   }
 
   close(): void {

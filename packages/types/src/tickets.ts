@@ -35,6 +35,16 @@ export class Tickets<Value extends {}> {
     return value
   }
 
+  /** All that waits, oldest first; nothing does any longer, and numbers go on where they were. */
+  takeAll(): Value[] {
+    const all = this.#waiting.filter((value) => value !== undefined)
+    this.#base += this.#waiting.length
+    this.#waiting = []
+    this.#head = 0
+    this.#size = 0
+    return all
+  }
+
   #tidy(): void {
     const { length } = this.#waiting
     while (this.#head < length && this.#waiting[this.#head] === undefined) this.#head++

@@ -34,6 +34,19 @@ test('each number gives what was added under it, once, in whatever order; the re
   )
 })
 
+test('all that waits is taken at once, oldest first, and no number is given twice', () => {
+  const tickets = new Tickets<string>()
+  const numbers = ['a', 'b', 'c'].map((value) => tickets.add(value))
+  tickets.take(numbers[1] as number)
+  expect(tickets.takeAll()).toEqual(['a', 'c'])
+  expect(tickets.size).toBe(0)
+  expect([...tickets.entries()]).toEqual([])
+  for (const number of numbers) expect(tickets.take(number)).toBeUndefined()
+  const next = tickets.add('d')
+  expect(numbers).not.toContain(next)
+  expect(tickets.take(next)).toBe('d')
+})
+
 test('what is no number of it is nothing', () => {
   const tickets = new Tickets<string>()
   tickets.add('a')
