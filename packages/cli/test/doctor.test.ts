@@ -1,8 +1,7 @@
 // `poolmesh doctor`: real servers, well and ill.
 import { tmpdir } from 'node:os'
 import { jetstreamManager } from '@nats-io/jetstream'
-import { freePort } from '@poolmesh/bus'
-import { startTestServer } from '@poolmesh/testkit'
+import { refusingPort, startTestServer } from '@poolmesh/testkit'
 import { expect, test } from 'vitest'
 import { diskFinding } from '../src/doctor/disk.ts'
 import { clockFinding } from '../src/doctor/server.ts'
@@ -73,7 +72,8 @@ test('a system that is well, and one that has lost a stream and a consumer', asy
 })
 
 test('no server: what to do, in each format, and 3', async () => {
-  const url = `nats://127.0.0.1:${await freePort()}`
+  await using nothing = await refusingPort()
+  const url = `nats://127.0.0.1:${nothing.port}`
   const { code, ill } = await examined(url)
   expect(code).toBe(3)
   expect(ill).toEqual({

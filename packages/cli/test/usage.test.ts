@@ -1,7 +1,6 @@
 // The command itself: help, mistakes, and nothing to talk to.
 import { spawn } from 'node:child_process'
-import { freePort } from '@poolmesh/bus'
-import { startTestServer } from '@poolmesh/testkit'
+import { refusingPort, startTestServer } from '@poolmesh/testkit'
 import { expect, test } from 'vitest'
 import { EXIT_MEANINGS } from '../src/exit-codes.ts'
 import { environment, follow, ROOT, start } from './system.ts'
@@ -101,7 +100,8 @@ const everyCommand = [
 ]
 
 test.each(everyCommand.map((args) => [args]))('%j where nothing runs: one line, and 3', async (args) => {
-  const POOLMESH_NATS_PORT = String(await freePort())
+  await using nothing = await refusingPort()
+  const POOLMESH_NATS_PORT = String(nothing.port)
   const { code, stdout, stderr } = await start(args, { env: { POOLMESH_NATS_PORT } }).ended
   expect({ code, stdout }).toEqual({ code: 3, stdout: '' })
   expect(stderr).toMatch(/^poolmesh: no server answers at [^\n]+\n$/)
@@ -110,7 +110,9 @@ test.each(everyCommand.map((args) => [args]))('%j where nothing runs: one line, 
 })
 
 test('--server comes before NATS_URL, and neither is shown with its password', async () => {
-  const [one, other] = [await freePort(), await freePort()]
+  await using nothing = await refusingPort()
+  await using neither = await refusingPort()
+  const [one, other] = [nothing.port, neither.port]
   const env = { NATS_URL: `nats://me:secret@127.0.0.1:${one}` }
   const byVariable = await start(['pools', 'list'], { env }).ended
   expect(byVariable.stderr).toContain(`nats://127.0.0.1:${one}, which NATS_URL names`)

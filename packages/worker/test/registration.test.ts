@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connectBus, freePort, type NatsServer, startNatsServer } from '@poolmesh/bus'
-import { startTestServer, until } from '@poolmesh/testkit'
+import { connectBus, type NatsServer, startNatsServer } from '@poolmesh/bus'
+import { refusingPort, startTestServer, until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { definePool } from '../src/index.ts'
 import { gate, PlayedExecutor, playRegistry, task } from './peers.ts'
@@ -56,7 +56,8 @@ test('a start that nobody answers can be given up', async () => {
 })
 
 test('no server: a clear error', async () => {
-  const port = await freePort()
+  await using nothing = await refusingPort()
+  const { port } = nothing
   await expect(named('alone').start({ servers: `nats://127.0.0.1:${port}` })).rejects.toMatchObject({
     code: 'UNAVAILABLE',
     message: expect.stringContaining(String(port)),

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, startNatsServer } from '@poolmesh/bus'
-import { processesWith, run, startTestServer } from '@poolmesh/testkit'
+import { processesWith, refusingPort, run, startTestServer } from '@poolmesh/testkit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 let dataDir: string
@@ -91,7 +91,8 @@ test('pools are switched off', async () => {
 })
 
 test('the server that NATS_URL names does not answer', async () => {
-  const NATS_URL = `nats://127.0.0.1:${await freePort()}`
+  await using nothing = await refusingPort()
+  const NATS_URL = `nats://127.0.0.1:${nothing.port}`
   expect(await refusal({ NATS_URL })).toContain(`no NATS server answers at ${NATS_URL}`)
 })
 

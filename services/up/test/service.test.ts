@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { freePort } from '@poolmesh/bus'
-import { run, startTestServer, until } from '@poolmesh/testkit'
+import { refusingPort, run, startTestServer, until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SERVICE_NAMES } from '../src/index.ts'
 
@@ -68,7 +68,8 @@ test('with pools switched off nothing starts', async () => {
 })
 
 test('without a server it says where it looked', async () => {
-  const POOLMESH_NATS_PORT = String(await freePort())
+  await using nothing = await refusingPort()
+  const POOLMESH_NATS_PORT = String(nothing.port)
   expect(await refusal(['executor'], { POOLMESH_NATS_PORT })).toMatch(
     new RegExp(`no NATS server answers at nats://127.0.0.1:${POOLMESH_NATS_PORT}`),
   )
