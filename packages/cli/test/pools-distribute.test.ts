@@ -1,5 +1,7 @@
 // One task on several pools, and one result of theirs.
+import type { Msg } from '@nats-io/transport-node'
 import type { DistributedPoolSystem } from '@poolmesh/client'
+import { until } from '@poolmesh/testkit'
 import { fanOutOutputSchema, resultSchema } from '@poolmesh/types'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { commandsFor, jsonOf, type Outcome, startOnTerminal, startPool, startSystem } from './system.ts'
@@ -74,3 +76,26 @@ test('a terminal shows how many branches have ended while one still runs', async
   expect(code).toBe(0)
   expect(stdout).toMatch(/branches +3 of 3 completed/)
 })
+
+test('of more branches than a status lists, a terminal counts all', async () => {
+  const names = Array.from({ length: 1_500 }, (_, i) => `many-${i}`)
+  const { connection: nc, registry } = system
+  const held: Msg[] = []
+  const answer = (work: Msg): boolean => work.respond('{"status":"completed","output":{}}')
+  for (const [i, name] of names.entries())
+    nc.subscribe(`pool.work.${name}`, {
+      queue: name,
+      callback: (_, work) => void (i < 1_200 ? answer(work) : held.push(work)),
+    })
+  await Promise.all(
+    names.map((name) => registry.registerPool({ name, pool_type: 'nats', capabilities: ['many'] })),
+  )
+  const args = ['pools', 'distribute', 'vote', '-c', 'many', '--max-parallel', '1500']
+  const running = startOnTerminal(args, { columns: 100, env: { NATS_URL: system.url } })
+  await running.shows(/ 80% {2}1,200 branches/)
+  await until(() => held.length === 300)
+  held.map(answer)
+  const { code, stdout } = await running.ended
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/branches +1500 of 1500 completed/)
+}, 60_000)

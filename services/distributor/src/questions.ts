@@ -1,5 +1,6 @@
 // What is asked about fan-outs that are in flight here; silence means "not mine".
 import type { Msg, NatsConnection } from '@nats-io/transport-node'
+import type { Branch } from '@poolmesh/core'
 import {
   type ExplainReply,
   INTERNAL,
@@ -16,7 +17,7 @@ import type { Parent } from './records.ts'
 const ASK_MS = 150
 /** Outstanding branches that are asked about. */
 const MAX_ASKED = 64
-/** Branches that a status lists; a result has them all. */
+/** Branches that a status lists; its counts are of all, and a result has them all. */
 const MAX_LISTED = 1_000
 /** As in every explanation. */
 const MAX_CANDIDATES = 50
@@ -72,12 +73,17 @@ async function respond(
   }
 }
 
-/** A task status with the `branches` of the fan-out. */
+/** A task status with how many `branches` of the fan-out are how, and the first of them. */
 function statusOf(
   parent: Parent,
   running: ReadonlySet<string> = new Set(),
-): TaskStatusReply & { branches: BranchStatus[] } {
+): TaskStatusReply & { branch_counts: Record<string, number>; branches: BranchStatus[] } {
   const { run } = parent
+  const branches = run?.branches ?? []
+  const now = (branch: Branch): TaskStatus =>
+    branch.result?.status ?? (running.has(branch.id) ? 'running' : 'pending')
+  const counts: Record<string, number> = {}
+  for (const branch of branches) counts[now(branch)] = (counts[now(branch)] ?? 0) + 1
   return {
     task_id: parent.task.task_id,
     status: run ? 'running' : 'pending',
@@ -86,11 +92,10 @@ function statusOf(
     submitted_at: iso(parent.batch.submittedAt),
     started_at: iso(run?.startedAt ?? null),
     finished_at: null,
-    branches: (run?.branches ?? []).slice(0, MAX_LISTED).map((branch) => ({
-      task_id: branch.id,
-      pool: branch.pool,
-      status: branch.result?.status ?? (running.has(branch.id) ? 'running' : 'pending'),
-    })),
+    branch_counts: counts,
+    branches: branches
+      .slice(0, MAX_LISTED)
+      .map((branch) => ({ task_id: branch.id, pool: branch.pool, status: now(branch) })),
   }
 }
 

@@ -75,14 +75,12 @@ function showProgress(executor: DistributedTaskExecutor, handle: TaskHandle): Di
     asking = true
     try {
       const status = await executor.getTaskStatus(handle.taskId, { signal: over.signal })
-      const branches = Array.isArray(status['branches']) ? status['branches'].filter(isJsonObject) : []
-      if (over.signal.aborted || branches.length === 0) return
-      const ended = branches.filter((branch) => isTerminal(branch['status']))
-      const failed = ended.filter((branch) => branch['status'] !== 'completed').length
+      const { all, ended, completed } = countsOf(status['branch_counts'])
+      if (over.signal.aborted || all === 0) return
       progress.update({
-        done: ended.length,
-        fraction: ended.length / branches.length,
-        ...(failed === 0 ? {} : { note: `${failed} not completed` }),
+        done: ended,
+        fraction: ended / all,
+        ...(ended === completed ? {} : { note: `${ended - completed} not completed` }),
       })
     } catch {
       // How far it is, is only told; how it ends is what is waited for.
@@ -98,4 +96,15 @@ function showProgress(executor: DistributedTaskExecutor, handle: TaskHandle): Di
       progress[Symbol.dispose]()
     },
   }
+}
+
+/** @param counts branches by status, as the distributor has them; it lists only the first of many */
+function countsOf(counts: unknown): { all: number; ended: number; completed: number } {
+  const sums = { all: 0, ended: 0, completed: 0 }
+  for (const [status, count] of Object.entries(isJsonObject(counts) ? counts : {})) {
+    sums.all += Number(count)
+    if (isTerminal(status)) sums.ended += Number(count)
+    if (status === 'completed') sums.completed += Number(count)
+  }
+  return sums
 }

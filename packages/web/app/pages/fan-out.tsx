@@ -62,7 +62,7 @@ export function FanOutPage({ id }: { id: string }) {
         {(data) => (
           <>
             <Summary tree={data} />
-            <Panel title="Branches" aside={`${count(data.branches.length)} in all`}>
+            <Panel title="Branches" aside={inAll(data)}>
               <Branches tree={data} />
             </Panel>
           </>
@@ -70,6 +70,14 @@ export function FanOutPage({ id }: { id: string }) {
       </Loaded>
     </div>
   )
+}
+
+/** While a fan-out runs, the list has the first of many branches; the counts are of all. */
+function inAll({ branches, counts }: Tree): string {
+  const all = Object.values(counts).reduce((sum, number) => sum + number, 0)
+  return branches.length < all
+    ? `the first ${count(branches.length)} of ${count(all)}`
+    : `${count(all)} in all`
 }
 
 const Summary = ({ tree }: { tree: Tree }) => (

@@ -36,7 +36,7 @@ const treeSchema = z.object({
   status: z.enum(Object.values(TaskStatus)),
   aggregation: z.string().nullable().describe('Null until it has ended.'),
   decided_by: z.array(z.string()).describe('Pools.'),
-  counts: z.record(z.string(), z.int()).describe('Branches by status.'),
+  counts: z.record(z.string(), z.int()).describe('All branches by status.'),
   branches: z.array(branchSchema).describe('While it runs, the first 1,000.'),
   submitted_at: z.string().nullable(),
   started_at: z.string().nullable(),
@@ -107,6 +107,7 @@ function treeOf(state: State): z.output<typeof treeSchema> {
   const listed = 'branches' in state && Array.isArray(state['branches']) ? state['branches'] : null
   if (!ended && !listed && !mayBeFanOut(state))
     throw new PoolmeshError('NOT_FOUND', `the task ${state.task_id} is no fan-out`)
+  const counts = listed && 'branch_counts' in state ? (state['branch_counts'] as Counts) : null
   const decidedBy = ended && Array.isArray(ended['decided_by']) ? ended['decided_by'].map(String) : []
   const branches = ended
     ? (ended['branches'] as unknown[]).filter(isJsonObject).map((one) => endedBranch(one as never, decidedBy))
@@ -116,7 +117,7 @@ function treeOf(state: State): z.output<typeof treeSchema> {
     status: state.status,
     aggregation: ended ? String(ended['aggregation']) : null,
     decided_by: decidedBy,
-    counts: countBy(branches),
+    counts: counts ?? countBy(branches),
     branches,
     submitted_at: state.submitted_at,
     started_at: state.started_at,
@@ -147,8 +148,10 @@ const openBranch = (branch: Record<string, unknown>) => ({
   decided: false,
 })
 
-function countBy(branches: readonly { status: string }[]): Record<string, number> {
-  const counts: Record<string, number> = {}
+type Counts = Record<string, number>
+
+function countBy(branches: readonly { status: string }[]): Counts {
+  const counts: Counts = {}
   for (const { status } of branches) counts[status] = (counts[status] ?? 0) + 1
   return counts
 }
