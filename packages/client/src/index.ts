@@ -12,6 +12,7 @@ export {
   PoolmeshError,
   PoolType,
   RoutingStrategy,
+  type ScalablePool,
   TaskStatus,
 } from '@poolmesh/types'
 export type { DeadLetters } from './dead-letters.ts'

@@ -7,9 +7,13 @@ import {
   PoolmeshError,
   type PoolStatsReply,
   type PoolView,
+  type ScalablePool,
+  type ScalableReply,
+  type ScaleRequest,
   SUBJECTS,
+  scaleSubject,
 } from '@poolmesh/types'
-import { ask, type RequestOptions } from './requests.ts'
+import { ask, askAll, type RequestOptions } from './requests.ts'
 
 export interface PoolRegistryOptions {
   /** HTTP addresses that `discoverPools` asks; left out: those of the registry's own settings. */
@@ -111,6 +115,33 @@ export class PoolRegistry {
   /** @throws PoolmeshError NOT_FOUND */
   async getPoolStatus(name: string, options: RequestOptions = {}): Promise<PoolView> {
     return await ask(this.#nc, SUBJECTS.poolGet, { name }, options)
+  }
+
+  /**
+   * The pools whose number of workers can be changed: those that are registered with `metadata.scaling`, and those that some
+   * `pool_spawn` started. Everybody who can change some is asked; who does not answer within a moment is left out.
+   * @throws PoolmeshError UNAVAILABLE where nobody answers
+   */
+  async listScalable(options: RequestOptions = {}): Promise<ScalablePool[]> {
+    const replies = await askAll<ScalableReply>(this.#nc, SUBJECTS.poolScalable, {}, options)
+    return replies
+      .flatMap(({ pools }) => pools)
+      .sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
+  }
+
+  /**
+   * Changes how many workers a pool has, within its limits.
+   * @param pool as `listScalable` has it; its `workers` must still be so
+   * @returns the pool as it is then; its processes may still be starting, or ending
+   * @throws PoolmeshError INVALID_INPUT, NOT_FOUND, OVERLOADED; CONFLICT where others have scaled it meanwhile
+   */
+  async scalePool(
+    { name, scaler, workers }: Pick<ScalablePool, 'name' | 'scaler' | 'workers'>,
+    target: number,
+    options: RequestOptions = {},
+  ): Promise<ScalablePool> {
+    const request: ScaleRequest = { name, target_workers: target, expected_workers: workers }
+    return await ask(this.#nc, scaleSubject(scaler), request, options)
   }
 
   async getRegistryStats(options: RequestOptions = {}): Promise<PoolStatsReply> {

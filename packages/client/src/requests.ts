@@ -11,6 +11,8 @@ export interface RequestOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 5_000
+/** Where several answer: when nobody has for so long after another, those were all. */
+const QUIET_MS = 500
 
 /** Who answers which subjects, for the message when nobody does. */
 const SERVICES: [prefix: string, service: string][] = [
@@ -45,6 +47,35 @@ export async function ask<Reply>(
   }
   if (message.headers?.has('Nats-Service-Error-Code') === true) throw readRefusal(message, subject)
   return parseJson(message.string(), `the answer of ${subject}`) as Reply
+}
+
+/**
+ * Asks everybody who listens there, and gives what they answered. Refusals are left out.
+ * @throws PoolmeshError UNAVAILABLE when nobody answers
+ */
+export async function askAll<Reply>(
+  nc: NatsConnection,
+  subject: string,
+  body: unknown,
+  options: RequestOptions = {},
+): Promise<Reply[]> {
+  const { signal } = options
+  if (signal?.aborted) throw aborted(signal)
+  const timeout = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+  const replies: Reply[] = []
+  try {
+    const asked = { strategy: 'stall', stall: QUIET_MS, maxWait: timeout } as const
+    const messages = await raceAbort(nc.requestMany(subject, JSON.stringify(body), asked), signal)
+    for await (const message of messages)
+      if (message.headers?.has('Nats-Service-Error-Code') !== true)
+        replies.push(parseJson(message.string(), `an answer of ${subject}`) as Reply)
+  } catch (cause) {
+    throw explain(nc, subject, cause, timeout)
+  }
+  signal?.throwIfAborted()
+  if (replies.length === 0)
+    throw unavailable(`nothing answers ${subject} at ${nc.getServer()}: ${notRunning(subject)}`)
+  return replies
 }
 
 function explain(nc: NatsConnection, subject: string, cause: unknown, timeoutMs: number): unknown {

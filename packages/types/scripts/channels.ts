@@ -10,6 +10,7 @@ import {
   type Lane,
   progressSubject,
   SUBJECTS,
+  scaleSubject,
   submittedSubject,
   workSubject,
 } from '../src/index.ts'
@@ -41,6 +42,7 @@ export const PARAMETERS: Record<string, { description: string; enum?: string[] }
   },
   id: { description: 'The id of a task submitted alone, or of a batch: [A-Za-z0-9_-]{1,64}.' },
   name: { description: 'The name of a pool: [A-Za-z0-9_-]{1,64}.' },
+  scaler: { description: 'As pool.scalable tells it: [A-Za-z0-9_-]{1,64}.' },
 }
 
 const NOTIFY = {
@@ -244,6 +246,20 @@ export const CHANNELS: Channel[] = [
     'Asks endpoints for their pools and registers them.',
     ['DiscoverRequest', 'Empty'],
     ['DiscoverReply'],
+  ),
+  request(
+    'poolScalable',
+    SUBJECTS.poolScalable,
+    'The pools whose number of workers can be changed. Everybody answers who can change some.',
+    ['Empty'],
+    ['ScalableReply'],
+  ),
+  request(
+    'poolScale',
+    scaleSubject('{scaler}'),
+    'Changes how many workers a pool has.',
+    ['ScaleRequest'],
+    ['ScalablePool'],
   ),
   request(
     'healthCheck',

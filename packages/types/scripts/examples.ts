@@ -64,6 +64,17 @@ const histogram = {
   ],
 }
 
+const scalable = {
+  name: 'batch-eu',
+  scaler: 'registry',
+  pool_type: 'kubernetes',
+  min_workers: 1,
+  max_workers: 10,
+  workers: 4,
+  pools: ['batch-eu'],
+  place: 'kubernetes https://10.0.0.1:6443 poolmesh-jobs',
+}
+
 export const EXAMPLES: Record<SchemaName, unknown> = {
   DistributedTaskInput: taskInput,
   DistributedTask: task,
@@ -118,6 +129,9 @@ export const EXAMPLES: Record<SchemaName, unknown> = {
     gone: [],
     failed: [{ endpoint: 'http://localhost:8001', reason: 'connection refused' }],
   },
+  ScalablePool: scalable,
+  ScalableReply: { pools: [scalable] },
+  ScaleRequest: { name: 'batch-eu', target_workers: 8, expected_workers: 4 },
   HealthCheckRequest: { name: 'text-1' },
   HealthCheckReply: { 'text-1': check },
   PoolHealth: check,
@@ -130,6 +144,7 @@ export const EXAMPLES: Record<SchemaName, unknown> = {
     task_status_breakdown: { running: 1, completed: 2 },
     queue_time: histogram,
     run_time: histogram,
+    waiting: [{ required_capabilities: ['text'], pool: null, tasks: 3 }],
   },
   DeadLetter: { task, result: poisoned, history, at: AT },
   DeadListRequest: { limit: 100 },

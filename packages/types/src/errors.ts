@@ -12,7 +12,11 @@ export const ERRORS = {
     meaning: 'The request has no valid token, or comes from where none may come.',
   },
   NOT_FOUND: { status: 404, meaning: 'Nothing is known under that id or name.' },
-  CONFLICT: { status: 409, meaning: 'A task with that id is already pending.' },
+  CONFLICT: {
+    status: 409,
+    meaning:
+      'What was asked for does not go with what is there: a task with that id is already pending, a pool of that name was spawned, or others have changed it.',
+  },
   PAYLOAD_TOO_LARGE: {
     status: 413,
     meaning: 'The task or its output is larger than poolmesh takes (64 MiB).',

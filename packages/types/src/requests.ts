@@ -11,6 +11,9 @@ export const MAX_HISTORY = 100
 /** Endpoints that one `pool.discover` asks. */
 export const MAX_ENDPOINTS = 1000
 
+/** Sets of requirements that `executor.stats` tells of. */
+export const MAX_WAITING = 100
+
 /** Characters of a reason for cancelling that are kept. */
 const MAX_REASON = 1024
 
@@ -147,6 +150,17 @@ export const executorStatsReplySchema = z.looseObject({
   task_status_breakdown: z.record(z.string(), z.int()),
   queue_time: histogramSchema,
   run_time: histogramSchema,
+  waiting: z
+    .array(
+      z.looseObject({
+        required_capabilities: z.array(z.string()),
+        pool: z.string().nullable().describe('The one pool that may run them; null: any that fits.'),
+        tasks: z.int(),
+      }),
+    )
+    .max(MAX_WAITING)
+    .default([])
+    .describe('What the tasks that wait in memory require, the most frequent first.'),
 })
 export type ExecutorStatsReply = z.output<typeof executorStatsReplySchema>
 

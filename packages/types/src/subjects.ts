@@ -20,6 +20,7 @@ export const SUBJECTS = {
   poolGet: 'pool.get',
   poolStats: 'pool.stats',
   poolDiscover: 'pool.discover',
+  poolScalable: 'pool.scalable',
   healthCheck: 'health.check',
   healthHistory: 'health.history',
   healthStats: 'health.stats',
@@ -45,6 +46,9 @@ export const progressSubject = (pool: string): string => `pool.progress.${pool}`
 export const runningSubject = (pool: string): string => `pool.running.${pool}`
 export const healthSubject = (pool: string): string => `pool.health.${pool}`
 export const heartbeatSubject = (pool: string): string => `pool.heartbeat.${pool}`
+
+/** Asked of whoever can change how many workers a pool has; `pool.scalable` tells who that is. */
+export const scaleSubject = (scaler: string): string => `pool.scale.${scaler}`
 
 export const STREAMS = {
   tasks: 'TASKS',

@@ -4,6 +4,7 @@ import { laneConsumers } from '@poolmesh/bus'
 import { addHistograms, type TaskEngine } from '@poolmesh/core'
 import { type ExecutorStatsReply, INTERNAL, STREAMS } from '@poolmesh/types'
 import type { Held } from './held.ts'
+import { addWaiting, waitingCounts } from './waiting-counts.ts'
 
 /** How long other executors have to say what they have done. */
 const ASK_MS = 150
@@ -50,6 +51,7 @@ export class ExecutorStats implements Disposable {
       task_status_breakdown: { pending: waiting.size, running, ...byStatus },
       queue_time: counters.queueTime.report(),
       run_time: counters.runTime.report(),
+      waiting: waitingCounts(this.#engine),
       late_answers: counters.lateAnswers,
       refusals: counters.refusals,
       parked: counters.parked,
@@ -75,6 +77,8 @@ export class ExecutorStats implements Disposable {
       task_status_breakdown: breakdown,
       queue_time: addHistograms(parts.map((part) => part.queue_time)),
       run_time: addHistograms(parts.map((part) => part.run_time)),
+      // One of an earlier version does not tell it.
+      waiting: addWaiting(parts.map((part) => part.waiting ?? [])),
       executors: parts.length,
       late_answers: sum('late_answers'),
       refusals: sum('refusals'),

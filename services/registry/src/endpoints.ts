@@ -10,12 +10,16 @@ import {
   poolDescriptorSchema,
   poolListRequestSchema,
   poolNameRequestSchema,
+  REGISTRY_SCALER,
   SUBJECTS,
+  scaleRequestSchema,
+  scaleSubject,
 } from '@poolmesh/types'
 import * as z from 'zod'
 import { cutReply, type Discovery } from './discovery.ts'
 import type { PoolStore } from './pool-store.ts'
 import type { Registrar } from './registrar.ts'
+import { scalablePools } from './scaling.ts'
 
 export interface IgnoredHeartbeats {
   /** For a name that is not registered. */
@@ -95,6 +99,16 @@ export function endpoints(parts: Parts): Endpoint[] {
       request: discoverRequestSchema,
       handle: async ({ endpoints: asked }) =>
         cutReply(await parts.discovery.run(asked ?? parts.discoveryEndpoints), parts.maxReply()),
+    }),
+    endpoint({
+      subject: SUBJECTS.poolScalable,
+      request: z.looseObject({}),
+      handle: () => ({ pools: firstThatFit([...scalablePools(catalog)], parts.maxReply() - ENVELOPE_BYTES) }),
+    }),
+    endpoint({
+      subject: scaleSubject(REGISTRY_SCALER),
+      request: scaleRequestSchema,
+      handle: (request) => registrar.scale(request),
     }),
   ]
 }

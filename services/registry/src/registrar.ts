@@ -13,11 +13,15 @@ import {
   type PoolDescriptor,
   PoolmeshError,
   type PoolView,
+  requireExpected,
+  type ScalablePool,
+  type ScaleRequest,
   withDerived,
 } from '@poolmesh/types'
 import type { InOrder } from './in-order.ts'
 import type { PoolEventReason, PoolEvents } from './pool-events.ts'
 import type { Change, PoolStore } from './pool-store.ts'
+import { requireScaling, scalablePool } from './scaling.ts'
 
 const KEEP: Change = { kind: 'keep' }
 const REMOVE: Change = { kind: 'remove' }
@@ -70,6 +74,26 @@ export class Registrar {
           reason: null,
         },
     )
+  }
+
+  /**
+   * Changes how many tasks the pool runs at the same time; the same registration goes on.
+   * @throws PoolmeshError NOT_FOUND; INVALID_INPUT where it has no limits or these are not kept; CONFLICT where it drains or
+   *   has not the workers that were expected
+   */
+  async scale({ name, target_workers, expected_workers }: ScaleRequest): Promise<ScalablePool> {
+    const change = await this.#change(name, (current) => {
+      if (current === null) return null
+      requireScaling(current, target_workers)
+      if (current.draining === true)
+        throw new PoolmeshError('CONFLICT', `the pool ${name} drains: it cannot be scaled`)
+      requireExpected(name, current.max_workers, expected_workers)
+      const pool = { ...current, max_workers: target_workers }
+      // Also where nothing changes: what is told is what is stored.
+      return { change: { kind: 'put', pool }, reason: null }
+    })
+    const scaled = change.kind === 'put' ? scalablePool(change.pool) : null
+    return scaled ?? notFound(name)
   }
 
   /** Takes out a pool that has drained, unless it has been registered again. */
