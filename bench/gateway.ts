@@ -1,21 +1,24 @@
-// `npm run bench -- gateway [--listeners 5000] [--rate 500] [--seconds 20]`: many listen to the gateway while tasks are submitted
-// through it. The gateway is a process of its own; the listeners, the callers and everything else share the machine with it.
+// `npm run bench -- gateway [--listeners 5000] [--rate 500] [--seconds 20] [--profile DIR]`: many listen to the gateway while tasks
+// are submitted through it. The gateway and the listeners are a process each; the callers share one with everything else.
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { freePort } from '@poolmesh/bus'
 import { startEmbedded } from '@poolmesh/up'
 import { definePool } from '@poolmesh/worker'
+import { Child } from './processes/child.ts'
+import { percentile } from './processes/statistics.ts'
 
 const { values } = parseArgs({
   options: {
     listeners: { type: 'string', default: '5000' },
     rate: { type: 'string', default: '500' },
     seconds: { type: 'string', default: '20' },
+    /** The gateway's CPU profile goes there. */
+    profile: { type: 'string' },
   },
 })
 const [listeners, rate, seconds] = [values.listeners, values.rate, values.seconds].map(Number) as [
@@ -33,7 +36,11 @@ owned.use(await pool.start({ nc: system.nc }))
 const port = await freePort()
 const gateway = spawn(
   process.execPath,
-  [join(import.meta.dirname, '..', 'services', 'up', 'src', 'service.ts'), 'gateway'],
+  [
+    ...(values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]),
+    join(import.meta.dirname, '..', 'services', 'up', 'src', 'service.ts'),
+    'gateway',
+  ],
   {
     env: {
       ...process.env,
@@ -51,50 +58,28 @@ owned.defer(async () => {
 })
 await new Promise((resolve) => gateway.once('message', resolve))
 
-const rssMiB = (): number => {
-  const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.pid}/status`, 'utf8')) ?? []
+const memoryMiB = (what: 'VmRSS' | 'VmHWM'): number => {
+  const status = readFileSync(`/proc/${gateway.pid}/status`, 'utf8')
+  const [, kib] = new RegExp(`${what}:\\s+(\\d+)`).exec(status) ?? []
   return Math.round(Number(kib) / 1024)
 }
-/** Of the gateway, in seconds; the kernel counts in hundredths. */
+/** Of the gateway, user and system, in seconds; the kernel counts in hundredths. */
 const cpuSeconds = (): number => {
   const fields = readFileSync(`/proc/${gateway.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
-const ALERT = Buffer.from('event: alerts\n')
-const RESET = Buffer.from('\nevent: reset\n')
-/** In a chunk, and where it was cut from the one before. Bytes are not read as text: that would cost more than the gateway does. */
-function count(mark: Buffer, tail: Buffer, chunk: Buffer): number {
-  let found = 0
-  for (let at = chunk.indexOf(mark); at >= 0; at = chunk.indexOf(mark, at + mark.length)) found++
-  const seam = Buffer.concat([tail.subarray(-mark.length + 1), chunk.subarray(0, mark.length - 1)])
-  return seam.includes(mark) ? found + 1 : found
-}
-
-const idle = rssMiB()
-const heard = { alerts: new Int32Array(listeners), bytes: 0, resets: 0, closed: 0 }
-const sockets: Socket[] = []
-for (let i = 0; i < listeners; i++) {
-  const socket = connect(port, '127.0.0.1')
-  sockets.push(socket)
-  const begun = new Promise<void>((resolve, reject) => {
-    let tail = Buffer.alloc(0)
-    socket.once('error', reject)
-    socket.on('data', (chunk) => {
-      heard.bytes += chunk.length
-      heard.alerts[i]! += count(ALERT, tail, chunk)
-      heard.resets += count(RESET, tail, chunk)
-      tail = Buffer.from(chunk.subarray(-ALERT.length + 1))
-      resolve()
-    })
-  })
-  socket.once('close', () => heard.closed++)
-  socket.write('GET /api/v1/events?topics=overview,tasks,alerts HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
-  // So many at a time: the rest would wait in the kernel's line of connections.
-  if (i % 100 === 99) await begun
-}
+const idle = memoryMiB('VmRSS')
+const child = await Child.start('gateway listeners', system.url, {
+  port,
+  count: listeners,
+  topics: 'overview,tasks,alerts',
+})
+owned.use(child)
 await sleep(2_000)
-process.stdout.write(`${listeners} listeners; the gateway has ${rssMiB()} MiB, ${idle} MiB without them\n`)
+process.stdout.write(
+  `${listeners} listeners; the gateway has ${memoryMiB('VmRSS')} MiB, ${idle} MiB without them\n`,
+)
 
 let [stored, refused, inFlight] = [0, 0, 0]
 const latencies: number[] = []
@@ -123,9 +108,9 @@ function submit(): void {
   asking.end('{"task_type":"bench","payload":{},"required_capabilities":["bench"]}')
 }
 
-const cpuBefore = cpuSeconds()
+const [cpuBefore, before] = [cpuSeconds(), await child.call('heard')]
 const began = performance.now()
-let [sent, alerts, peak] = [0, 0, rssMiB()]
+let [sent, alerts] = [0, 0]
 while (performance.now() - began < seconds * 1_000) {
   const elapsed = (performance.now() - began) / 1_000
   while (sent < elapsed * rate) {
@@ -142,28 +127,27 @@ while (performance.now() - began < seconds * 1_000) {
     }
     await system.nc.request('pool.recovered', JSON.stringify(event), { timeout: 10_000 })
   }
-  peak = Math.max(peak, rssMiB())
   await sleep(TICK_MS)
 }
 const took = (performance.now() - began) / 1_000
-const cpu = cpuSeconds() - cpuBefore
+const [cpu, after] = [cpuSeconds() - cpuBefore, await child.call('heard')]
 while (inFlight > 0) await sleep(50)
 const stats = async () =>
   (await system.nc.request('executor.stats', '', { timeout: 10_000 })).json<{ completed_tasks: number }>()
 for (let tries = 0; tries < 100 && (await stats()).completed_tasks < stored; tries++) await sleep(200)
-for (let tries = 0; tries < 100 && heard.alerts.some((count) => count < alerts); tries++) await sleep(100)
+for (let tries = 0; tries < 100 && (await child.call('heard')).alerts[0] < alerts; tries++) await sleep(100)
 
-latencies.sort((a, b) => a - b)
-const quantile = (q: number): string =>
-  (latencies[Math.floor(q * (latencies.length - 1))] ?? Number.NaN).toFixed(0)
-const complete = heard.alerts.filter((count) => count === alerts).length
+const heard = await child.call('heard')
+const complete = heard.alerts.every((count) => count === alerts)
+const events = after.events - before.events
+const ms = (share: number): string => percentile(latencies, share).toFixed(0)
 const lines = [
   `${sent} tasks in ${took.toFixed(1)} s: ${stored} stored, ${refused} refused, ${(await stats()).completed_tasks} ended`,
-  `answered in ${quantile(0.5)} ms (p50), ${quantile(0.99)} ms (p99)`,
-  `${alerts} alerts: ${complete} of ${listeners} listeners had each of them once; ${heard.resets} resets, ${heard.closed} closed`,
-  `${(heard.bytes / 1024 ** 2).toFixed(0)} MiB of events`,
-  `gateway: ${Math.max(peak, rssMiB())} MiB at most, ${((cpu / took) * 100).toFixed(0)} % of a core`,
+  `answered in ${ms(0.5)} ms (p50), ${ms(0.99)} ms (p99)`,
+  `${alerts} alerts: each listener had ${heard.alerts[0]} to ${heard.alerts[1]}; ${heard.resets} resets, ${heard.closed} closed`,
+  `${events} events, ${((after.bytes - before.bytes) / 1024 ** 2).toFixed(0)} MiB`,
+  `gateway: ${memoryMiB('VmHWM')} MiB at most, ${((cpu / took) * 100).toFixed(0)} % of a core, ${((cpu * 1e6) / events).toFixed(1)} µs an event`,
 ]
 process.stdout.write(`${lines.join('\n')}\n`)
-for (const socket of sockets) socket.destroy()
-if (refused > 0 || complete < listeners || (await stats()).completed_tasks !== stored) process.exitCode = 1
+if (refused > 0 || !complete || heard.closed > 0 || (await stats()).completed_tasks !== stored)
+  process.exitCode = 1

@@ -8,6 +8,7 @@ const ROLES = {
   'plain pools': async () => (await import('../plain/pools.ts')).startPlainPools,
   'health servers': async () => (await import('../http/health-servers.ts')).startHealthServers,
   'served pools': async () => (await import('../http/served-pools.ts')).startServedPools,
+  'gateway listeners': async () => (await import('../http/listeners.ts')).startListeners,
   'bullmq worker': async () => (await import('../peers/bullmq.ts')).startBullMqWorker,
   'bullmq client': async () => (await import('../peers/bullmq.ts')).startBullMqClient,
   'pg-boss worker': async () => (await import('../peers/pg-boss.ts')).startPgBossWorker,
