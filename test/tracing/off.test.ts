@@ -17,7 +17,7 @@ process.exit()
 function loaded(env: Record<string, string>): number {
   const { stdout, stderr } = spawnSync(
     process.execPath,
-    ['--input-type=module', '-e', program("await startTracing('a-service')")],
+    ['--input-type=module', '-e', program("await startTracing('a-service', {})")],
     { cwd: 'services/up', env: { PATH: process.env['PATH'], ...env }, encoding: 'utf8' },
   )
   expect(stderr).toBe('')

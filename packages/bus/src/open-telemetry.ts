@@ -9,6 +9,7 @@ interface Context {
 interface Span {
   end(): void
   setStatus(status: { code: number; message?: string }): unknown
+  setAttribute(key: string, value: string): unknown
   recordException(error: unknown): void
 }
 
@@ -47,13 +48,22 @@ const getter = {
 
 const registered = (): Registered | undefined => (globalThis as { [API]?: Registered })[API]
 
-/** W3C's `traceparent` of what goes on here; undefined where nothing is traced. */
-export function activeTraceparent(): string | undefined {
+/** W3C's Trace Context: what a task's metadata has of the trace that it belongs to. */
+export interface TraceContext {
+  traceparent: string
+  /** What the tracing systems on the way have to say to each other. */
+  tracestate?: string
+}
+
+/** Of what goes on here; undefined where nothing is traced. */
+export function activeTrace(): TraceContext | undefined {
   const api = registered()
   if (!api?.context || !api.propagation) return undefined
   const carrier: Carrier = {}
   api.propagation.inject(api.context.active(), carrier, setter)
-  return carrier['traceparent']
+  const { traceparent, tracestate } = carrier
+  if (traceparent === undefined) return undefined
+  return tracestate ? { traceparent, tracestate } : { traceparent }
 }
 
 /** Whether work is to go through {@link withSpan}. */
@@ -62,18 +72,22 @@ export const isTraced = (): boolean =>
 
 /**
  * Does the work within a span of its own; where it gives a promise, the span ends with that.
- * @param traceparent what it belongs to; without one it belongs to what is active here
+ * @param of what it belongs to, as a task's metadata or MCP's `_meta` has it; without it, to what is active here
+ * @param failure of a value that is a failure although nothing was thrown: its `error.type`
  */
 export function withSpan<T>(
   name: string,
-  traceparent: unknown,
+  of: { traceparent?: unknown; tracestate?: unknown } | undefined,
   attributes: Record<string, string | number>,
   work: () => T,
+  failure?: (value: Awaited<T>) => string | undefined,
 ): T {
   const { trace, context, propagation } = registered() ?? {}
   if (!trace || !context) return work()
   const here = context.active()
-  const carrier: Carrier = typeof traceparent === 'string' ? { traceparent } : {}
+  const carrier: Carrier = {}
+  if (typeof of?.traceparent === 'string') carrier['traceparent'] = of.traceparent
+  if (typeof of?.tracestate === 'string') carrier['tracestate'] = of.tracestate
   const parent = propagation?.extract(here, carrier, getter) ?? here
   const span = trace.getTracer('poolmesh').startSpan(name, { kind: SERVER, attributes }, parent)
   const failed = (error: unknown): void => {
@@ -81,14 +95,18 @@ export function withSpan<T>(
     span.setStatus({ code: FAILED, message: String((error as Error)?.message ?? error) })
     span.end()
   }
+  const done = (value: Awaited<T>): void => {
+    const type = failure?.(value)
+    if (type !== undefined) {
+      span.setAttribute('error.type', type)
+      span.setStatus({ code: FAILED })
+    }
+    span.end()
+  }
   try {
     const value = context.with(parent.setValue(SPAN, span), work)
-    if (value instanceof Promise)
-      value.then(
-        () => span.end(),
-        (error: unknown) => failed(error),
-      )
-    else span.end()
+    if (value instanceof Promise) value.then(done, failed)
+    else done(value as Awaited<T>)
     return value
   } catch (error) {
     failed(error)

@@ -1,4 +1,5 @@
 // Traces of a poolmesh process. Nothing of OpenTelemetry is loaded before they are switched on.
+import type { TracingLog } from './export-watch.ts'
 import type { Tracing } from './sdk.ts'
 
 export type { SpanIds, Tracing } from './sdk.ts'
@@ -19,15 +20,17 @@ function isOn(env: NodeJS.ProcessEnv): boolean {
 /**
  * Starts traces where the environment asks for them. Disposing sends what is left.
  * @param service the name where `OTEL_SERVICE_NAME` is not set
+ * @param log told when spans are lost, once an outage
  * @throws PoolmeshError INVALID_SETTING for an exporter, protocol or sampler that there is not
  */
 export async function startTracing(
   service: string,
+  log: TracingLog,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<AsyncDisposable | null> {
   if (!isOn(env)) return null
   const { openTracing } = await import('./sdk.ts')
-  const tracing = await openTracing(service, env)
+  const tracing = await openTracing(service, log, env)
   active = tracing
   return {
     async [Symbol.asyncDispose]() {

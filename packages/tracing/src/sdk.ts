@@ -1,8 +1,10 @@
 // OpenTelemetry's SDK, as the usual variables say. Loaded only where traces are on.
+import { randomUUID } from 'node:crypto'
 import {
   type Attributes,
   type Context,
   context,
+  createTraceState,
   propagation,
   ROOT_CONTEXT,
   type Span,
@@ -28,12 +30,17 @@ import {
   type SpanProcessor,
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
+import { ExportWatch, type TracingLog } from './export-watch.ts'
 import { invalidSetting } from './invalid-setting.ts'
 import { samplerOf } from './sampler.ts'
 
+/** Spans that are left when the process ends are sent within this, or not at all: it has ten seconds for everything. */
+const LAST_MS = 2_000
+
 /** What a span is to be called by others before it begins. Hexadecimal: 32 and 16 digits. */
 export interface SpanIds {
-  traceId: string
+  /** Of one that begins a trace. */
+  traceId?: string
   spanId: string
 }
 
@@ -47,16 +54,23 @@ class Ids implements IdGenerator {
 }
 
 export interface SpanOptions {
-  ids: SpanIds
-  kind: 'internal' | 'client' | 'consumer'
-  /** Milliseconds since the epoch. */
-  startTime: number
+  /** Left out: new ones. */
+  ids?: SpanIds
+  kind: keyof typeof KINDS
+  /** Milliseconds since the epoch; left out: now. */
+  startTime?: number
   /** The span that it belongs to; null: it begins a trace. */
   parent: Context | null
   attributes?: Attributes
 }
 
-const KINDS = { internal: SpanKind.INTERNAL, client: SpanKind.CLIENT, consumer: SpanKind.CONSUMER }
+const KINDS = {
+  internal: SpanKind.INTERNAL,
+  client: SpanKind.CLIENT,
+  server: SpanKind.SERVER,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+} as const
 
 export class Tracing {
   readonly #ids: Ids
@@ -68,28 +82,37 @@ export class Tracing {
   }
 
   start(name: string, { ids, kind, startTime, parent, attributes }: SpanOptions): Span {
-    this.#ids.next = ids
+    this.#ids.next = ids ?? null
     try {
-      return this.#provider
-        .getTracer('poolmesh')
-        .startSpan(
-          name,
-          { kind: KINDS[kind], startTime, ...(attributes ? { attributes } : {}) },
-          parent ?? ROOT_CONTEXT,
-        )
+      return this.#provider.getTracer('poolmesh').startSpan(
+        name,
+        {
+          kind: KINDS[kind],
+          ...(startTime === undefined ? {} : { startTime }),
+          ...(attributes ? { attributes } : {}),
+        },
+        parent ?? ROOT_CONTEXT,
+      )
     } finally {
       this.#ids.next = null
     }
   }
 
-  /** The span that a `traceparent` names; null where it names none. */
-  parentOf(traceparent: unknown): Context | null {
+  /** The span that W3C's Trace Context names, in a task's metadata or in headers; null where it names none. */
+  parentOf({ traceparent, tracestate }: { [name: string]: unknown }): Context | null {
     const named = typeof traceparent === 'string' ? parseTraceParent(traceparent) : null
-    return named && trace.setSpanContext(ROOT_CONTEXT, { ...named, isRemote: true })
+    if (!named) return null
+    const state = typeof tracestate === 'string' ? { traceState: createTraceState(tracestate) } : {}
+    return trace.setSpanContext(ROOT_CONTEXT, { ...named, ...state, isRemote: true })
   }
 
   within(span: Span): Context {
     return trace.setSpan(ROOT_CONTEXT, span)
+  }
+
+  /** Does the work with the span as the active one. */
+  run<T>(span: Span, work: () => T): T {
+    return context.with(this.within(span), work)
   }
 
   /** As others are told of it. */
@@ -107,21 +130,37 @@ export class Tracing {
     context.disable()
     propagation.disable()
     // A collector that is away must not hold up the end, nor make it one with an error.
-    await this.#provider.shutdown().catch(() => {})
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LAST_MS)
+    })
+    await Promise.race([this.#provider.shutdown().catch(() => {}), late])
+    clearTimeout(timer)
   }
 }
 
-export async function openTracing(service: string, env: NodeJS.ProcessEnv): Promise<Tracing> {
+export async function openTracing(
+  service: string,
+  log: TracingLog,
+  env: NodeJS.ProcessEnv,
+): Promise<Tracing> {
   const ids = new Ids()
   const resource = defaultResource()
-    .merge(resourceFromAttributes({ 'service.name': service, 'service.namespace': 'poolmesh' }))
+    .merge(
+      resourceFromAttributes({
+        'service.name': service,
+        'service.namespace': 'poolmesh',
+        // Several executors are one service.
+        'service.instance.id': randomUUID(),
+      }),
+    )
     .merge(detectResources({ detectors: [envDetector] }))
   const named = env['OTEL_SERVICE_NAME']?.trim()
   const provider = new TracerProvider({
     resource: named ? resource.merge(resourceFromAttributes({ 'service.name': named })) : resource,
     sampler: samplerOf(env),
     idGenerator: ids,
-    spanProcessors: await processorsOf(env),
+    spanProcessors: await processorsOf(env, new ExportWatch(log)),
   })
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   propagation.setGlobalPropagator(new W3CTraceContextPropagator())
@@ -129,15 +168,29 @@ export async function openTracing(service: string, env: NodeJS.ProcessEnv): Prom
   return new Tracing(ids, provider)
 }
 
-async function processorsOf(env: NodeJS.ProcessEnv): Promise<SpanProcessor[]> {
+async function processorsOf(env: NodeJS.ProcessEnv, watch: ExportWatch): Promise<SpanProcessor[]> {
   const names = (env['OTEL_TRACES_EXPORTER']?.trim() || 'otlp').split(',').map((name) => name.trim())
   return await Promise.all(
     names.map(async (name) => {
       if (name === 'console') return new SimpleSpanProcessor({ exporter: new ConsoleSpanExporter() })
       if (name !== 'otlp') throw invalidSetting('OTEL_TRACES_EXPORTER', name, 'otlp, console or none')
-      return new BatchSpanProcessor({ exporter: await otlpExporter(env), ...batching(env) })
+      return new BatchSpanProcessor({
+        exporter: watch.exporter(await otlpExporter(env), targetOf(env)),
+        selfObsMeterProvider: watch.meters,
+        ...batching(env),
+      })
     }),
   )
+}
+
+/** Where spans go, for people: without what may be a password in it. */
+function targetOf(env: NodeJS.ProcessEnv): string {
+  const traces = env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']?.trim()
+  const base = (env['OTEL_EXPORTER_OTLP_ENDPOINT']?.trim() || 'http://localhost:4318').replace(/\/$/, '')
+  const target = traces || `${base}/v1/traces`
+  if (!URL.canParse(target)) return target
+  const { origin, pathname } = new URL(target)
+  return origin + pathname
 }
 
 /** They read the other variables of OTEL_EXPORTER_OTLP_* themselves. */

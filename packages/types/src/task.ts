@@ -69,7 +69,7 @@ const shape = {
   metadata: jsonObjectSchema
     .default({})
     .describe(
-      '`region`, `affinity_key`, `preferred_capabilities`, `tenant` and `traceparent` have a meaning; the rest is passed on.',
+      '`region`, `affinity_key`, `preferred_capabilities`, `tenant`, `traceparent` and `tracestate` have a meaning; the rest is passed on.',
     ),
   queue_timeout: queueTimeout.optional(),
   max_attempts: z

@@ -1,4 +1,4 @@
-import { activeTraceparent, type Logger, type Progress, type ProgressOf } from '@poolmesh/bus'
+import { activeTrace, type Logger, type Progress, type ProgressOf } from '@poolmesh/bus'
 import { TimedItem } from '@poolmesh/core'
 import type { DistributedTask } from '@poolmesh/types'
 import type { HandlerContext } from './definition.ts'
@@ -100,7 +100,7 @@ export class RunContext implements HandlerContext {
   }
 
   get traceparent(): string | null {
-    const traceparent = activeTraceparent() ?? this.#run.task.metadata['traceparent']
+    const traceparent = activeTrace()?.traceparent ?? this.#run.task.metadata['traceparent']
     return typeof traceparent === 'string' ? traceparent : null
   }
 

@@ -222,7 +222,7 @@ export class Runner implements Disposable {
       'poolmesh.pool': pool,
       'poolmesh.attempt': context.attempt,
     }
-    return withSpan('poolmesh.run', task.metadata['traceparent'], about, () => {
+    return withSpan('poolmesh.run', task.metadata, about, () => {
       const value = handler(task, context)
       return isThenable(value) ? Promise.resolve(value) : value
     })

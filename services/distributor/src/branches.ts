@@ -8,7 +8,7 @@ import {
   type StoredTasks,
   WRONG_LAST_SEQUENCE,
 } from '@poolmesh/bus'
-import { type Branch, branchPrinter } from '@poolmesh/core'
+import { type Branch, branchPrinter, type FanOutTask } from '@poolmesh/core'
 import {
   branchResultSubject,
   type DistributedTaskResult,
@@ -20,6 +20,7 @@ import {
 } from '@poolmesh/types'
 import type { Logger } from 'pino'
 import type { Parent } from './records.ts'
+import type { FanOutTraces } from './traces.ts'
 
 /** Where the results of branches are told: known to every distributor, so that one that takes over hears them too. */
 const TOLD = 'poolmesh.branch'
@@ -31,6 +32,8 @@ export interface BranchParts {
   publisher: Publisher
   stored: StoredTasks
   claims: ClaimCheck
+  /** Null where traces are off. */
+  traces: FanOutTraces | null
   log: Logger
 }
 
@@ -44,6 +47,12 @@ export class Branches {
   constructor(nc: NatsConnection, parts: BranchParts) {
     this.#nc = nc
     this.#parts = parts
+  }
+
+  /** Prints the tasks of its branches. @param task the parent's, or what stands for it */
+  printer(parent: Parent, task: FanOutTask = parent.task): (branch: Branch) => string {
+    const { traces } = this.#parts
+    return branchPrinter(task, traces ? (branch) => traces.traceparent(parent, branch) : undefined)
   }
 
   submit(parent: Parent, branch: Branch, done: (submission: Submission) => void): void {
@@ -75,7 +84,7 @@ export class Branches {
     const put = async (): Promise<boolean> => {
       try {
         const payload_ref: PayloadRef = await this.#parts.claims.put(parent.task.payload)
-        parent.print = branchPrinter({ ...parent.task, payload: {}, payload_ref })
+        parent.print = this.printer(parent, { ...parent.task, payload: {}, payload_ref })
         parent.claimed = true
         return true
       } catch (error) {

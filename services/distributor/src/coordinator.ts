@@ -4,7 +4,6 @@ import type { ClaimCheck, StoredTasks } from '@poolmesh/bus'
 import { isPayloadRef } from '@poolmesh/bus'
 import {
   type Branch,
-  branchPrinter,
   type EndedBranch,
   FanOutPools,
   FanOutRun,
@@ -25,6 +24,7 @@ import type { Branches, Submission } from './branches.ts'
 import type { BranchLookup } from './lookup.ts'
 import type { Batch, Parent } from './records.ts'
 import type { Storage } from './storage.ts'
+import type { FanOutTraces } from './traces.ts'
 import { WaitingParents } from './waiting.ts'
 
 /** How long the outcomes of cancelled losers are waited for; they take milliseconds where an executor is alive. */
@@ -52,6 +52,8 @@ export interface CoordinatorParts {
   stored: StoredTasks
   storage: () => Storage
   claims: ClaimCheck
+  /** Null where traces are off. */
+  traces: FanOutTraces | null
   log: Logger
   /** There may be room for more. */
   onRoom(): void
@@ -119,7 +121,7 @@ export class Coordinator {
         submittedAt: parent.batch.submittedAt,
         maxOutputBytes: MAX_OUTPUT_BYTES,
       })
-      parent.print = branchPrinter(parent.task)
+      parent.print = this.#parts.branches.printer(parent)
       // From here on, what is told of its branches counts.
       parent.run = run
       if (begun) await this.#recover(parent, run)
@@ -255,6 +257,8 @@ export class Coordinator {
     const news = run.settle(result, Date.now(), bytes, digest)
     this.#account(parent.batch, run.outputBytes - before)
     if (!news) return
+    const branch = run.branch(result.task_id)
+    if (branch) this.#parts.traces?.branchEnded(parent, branch)
     this.#heard(parent)
     this.#advance(parent)
   }
@@ -406,8 +410,10 @@ export class Coordinator {
   /** A result is stored for the batch, ours or another's: that one stands. */
   stored(batch: Batch, result: DistributedTaskResult): void {
     const parent = this.#parents.get(result.task_id)
-    if (parent && parent.batch === batch) this.#forget(parent)
-    else if (parent || !batch.failed.delete(result.task_id)) return
+    if (parent && parent.batch === batch) {
+      this.#parts.traces?.ended(parent, result)
+      this.#forget(parent)
+    } else if (parent || !batch.failed.delete(result.task_id)) return
     batch.open--
     this.#parts.log.info(
       { task_id: result.task_id, pool_name: result.pool_name, status: result.status },

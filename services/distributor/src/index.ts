@@ -12,6 +12,7 @@ import {
   StoredTasks,
   serve,
 } from '@poolmesh/bus'
+import { activeTracing } from '@poolmesh/tracing'
 import { type DistributedTaskResult, isJsonObject, isTerminal, SUBJECTS } from '@poolmesh/types'
 import * as z from 'zod'
 import { Branches, parentOfTold, TOLD_ANY } from './branches.ts'
@@ -21,6 +22,7 @@ import { BranchLookup } from './lookup.ts'
 import { answerForOwn } from './questions.ts'
 import { Storage } from './storage.ts'
 import { TakeUp } from './take-up.ts'
+import type { FanOutTraces } from './traces.ts'
 
 const TICK_MS = 100
 /** Fan-outs in flight are kept from being given to others: a third of the consumers' ack_wait. */
@@ -50,12 +52,14 @@ async function start(
   const claims = new ClaimCheck(nc)
   const lookup = await BranchLookup.open(nc, publisher)
   const defaultStrategy = settings.pools.routing_strategy
+  const traces = await openTraces()
   const coordinator: Coordinator = new Coordinator({
-    branches: new Branches(nc, { publisher, stored, claims, log }),
+    branches: new Branches(nc, { publisher, stored, claims, traces, log }),
     lookup,
     stored,
     storage: () => storage,
     claims,
+    traces,
     log,
     onRoom: () => takeUp.nudge(),
   })
@@ -173,4 +177,10 @@ function readResults(text: string): DistributedTaskResult[] {
   } catch {
     return []
   }
+}
+
+/** Loaded only where traces are on. */
+async function openTraces(): Promise<FanOutTraces | null> {
+  const tracing = activeTracing()
+  return tracing && new (await import('./traces.ts')).FanOutTraces(tracing)
 }

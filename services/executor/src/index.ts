@@ -136,12 +136,16 @@ async function start(
     report: (pool, kind) => reports.add(pool, kind),
     schedule,
   }
-  const engine: TaskEngine<Held> = new TaskEngine<Held>(table, traces?.watch(ports) ?? ports, {
-    windowTasks: settings.poolmesh.window_tasks,
-    windowBytes: settings.poolmesh.window_bytes,
-    now: Date.now,
-    random: Math.random,
-  })
+  const engine: TaskEngine<Held> = new TaskEngine<Held>(
+    table,
+    traces?.watch(ports, (taskId) => engine.find(taskId)) ?? ports,
+    {
+      windowTasks: settings.poolmesh.window_tasks,
+      windowBytes: settings.poolmesh.window_bytes,
+      now: Date.now,
+      random: Math.random,
+    },
+  )
   // Pools on the bus publish it themselves.
   const progress = owned.use(
     new Progress<RunId>(

@@ -20,7 +20,7 @@ export interface StorageOptions {
   claims: ClaimCheck
   dead: DeadLetters
   log: Logger
-  /** Told of results that we have stored. */
+  /** Told of results that are stored, also of those that somebody else has. */
   onStored?(batch: Batch<Held>, results: readonly DistributedTaskResult[]): void
 }
 
@@ -121,6 +121,7 @@ export class Storage {
         if (batch.handle.notify && results.length > 0)
           this.#notes.tell(batch.handle.notify, JSON.stringify(results))
         this.#bury(batch, results)
+        this.#options.onStored?.(batch, results)
         this.#options.engine().reconcile(batch, results, lastSequence)
         return
       } catch (error) {

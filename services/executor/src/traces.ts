@@ -2,8 +2,8 @@
 //
 // Ids follow from the task's id, so that an executor that takes over goes on with the spans that pools were told of.
 import { createHash } from 'node:crypto'
-import type { Batch, EnginePorts, Run } from '@poolmesh/core'
-import type { SpanIds, Tracing } from '@poolmesh/tracing'
+import type { Batch, EnginePorts, Entry, Run } from '@poolmesh/core'
+import type { Tracing } from '@poolmesh/tracing'
 import type { DistributedTask, DistributedTaskResult } from '@poolmesh/types'
 import type { Held } from './held.ts'
 
@@ -14,6 +14,7 @@ interface TaskTrace {
   /** Of the last run; null before the first, and once it has ended. */
   dispatch: Span | null
   attempt: number
+  pool: string
   /** When its pool gave the slot back (ms since the epoch); 0: not yet. */
   freedAt: number
   /** When its result was handed to storage; 0: not yet. */
@@ -29,15 +30,23 @@ export class TaskTraces {
     this.#tracing = tracing
   }
 
-  /** The same ports, with spans. */
-  watch(ports: EnginePorts<Held>): EnginePorts<Held> {
+  /**
+   * The same ports, with spans.
+   * @param find a task that has no stored result
+   */
+  watch(ports: EnginePorts<Held>, find: (taskId: string) => Entry | undefined): EnginePorts<Held> {
     return {
       ...ports,
-      dispatch: (run) => ports.dispatch(this.#dispatched(run)),
+      dispatch: (run) => {
+        this.#waited(run)
+        ports.dispatch(this.#dispatched(run))
+      },
+      // Its wait is told by whoever began it.
       adopted: (run) => {
-        this.#dispatched(run)
+        this.#dispatched(run, { 'poolmesh.adopted': true })
         ports.adopted?.(run)
       },
+      lostBefore: (entry, run) => this.#lostBefore(entry, run),
       freed: (run) => {
         const known = this.#batches.get(run.entry.batch)?.get(run.entry.task.task_id)
         if (known?.attempt === run.attempt && known.freedAt === 0) known.freedAt = Date.now()
@@ -45,7 +54,11 @@ export class TaskTraces {
       },
       append: (batch, results) => {
         const count = ports.append(batch, results)
-        for (let i = 0; i < count; i++) this.#ended(batch, results[i] as DistributedTaskResult)
+        for (let i = 0; i < count; i++) {
+          const result = results[i] as DistributedTaskResult
+          const entry = find(result.task_id)
+          if (entry?.batch === batch) this.#ended(entry, result)
+        }
         return count
       },
     }
@@ -64,25 +77,46 @@ export class TaskTraces {
     }
   }
 
-  #dispatched(run: Run): Run {
-    const { entry, attempt, pool, startedAt } = run
-    const { task_id, routing_strategy } = entry.task
-    // Given up under an earlier executor: its task is over.
-    if (entry.state === 'settled' || entry.batch.id === '') return run
-    const known = this.#taskOf(entry.batch, entry.task)
-    this.#endDispatch(known, known.freedAt || entry.waitingSince, entry.history.at(-1))
-    const queue = this.#start('poolmesh.queue', task_id, `queue ${attempt}`, known.span, entry.waitingSince)
+  #waited({ entry, attempt, startedAt }: Run): void {
+    const { span } = this.#taskOf(entry)
+    const { task_id } = entry.task
+    const queue = this.#start('poolmesh.queue', task_id, `queue ${attempt}`, span, entry.waitingSince)
     queue.setAttributes({ 'poolmesh.attempt': attempt, 'poolmesh.lane': entry.batch.lane })
     queue.end(startedAt)
-    const span = this.#start('poolmesh.dispatch', task_id, `run ${attempt}`, known.span, startedAt, 'client')
-    span.setAttributes({
-      'poolmesh.attempt': attempt,
-      'poolmesh.pool': pool.name,
-      'poolmesh.pool.type': pool.descriptor.pool_type,
-      'poolmesh.strategy': routing_strategy,
-    })
-    Object.assign(known, { dispatch: span, attempt, freedAt: 0 })
+  }
+
+  #dispatched(run: Run, more: { 'poolmesh.adopted'?: boolean } = {}): Run {
+    const { entry, attempt, pool } = run
+    // Given up under an earlier executor: its task is over.
+    if (entry.state === 'settled' || entry.batch.id === '') return run
+    const known = this.#taskOf(entry)
+    this.#endDispatch(known, known.freedAt || entry.waitingSince, whyAgain(known, entry))
+    const span = this.#dispatch(known.span, entry, { ...run, pool: pool.name })
+    span.setAttributes({ 'poolmesh.pool.type': pool.descriptor.pool_type, ...more })
+    Object.assign(known, { dispatch: span, attempt, pool: pool.name, freedAt: 0 })
     return this.#told(run, this.#tracing.traceparentOf(span))
+  }
+
+  #dispatch(
+    parent: Span,
+    { task }: Entry,
+    { attempt, pool, startedAt }: { attempt: number; pool: string; startedAt: number },
+  ): Span {
+    const what = `run ${attempt}`
+    const span = this.#start('poolmesh.dispatch', task.task_id, what, parent, startedAt, 'client')
+    return span.setAttributes({
+      'poolmesh.attempt': attempt,
+      'poolmesh.pool': pool,
+      'poolmesh.strategy': task.routing_strategy,
+    })
+  }
+
+  /** Whoever began it did not live to tell of it, and its pool may have told of what was under it. */
+  #lostBefore(entry: Entry, run: { pool: string; attempt: number; startedAt: number }): void {
+    const span = this.#dispatch(this.#taskOf(entry).span, entry, run)
+    span.setAttribute('poolmesh.reason', 'POOL_LOST')
+    this.#tracing.failed(span, 'the pool and the executor that had sent it the task were lost')
+    span.end()
   }
 
   /** The run as its pool is sent it. Whatever else of it changes is seen through it. */
@@ -93,32 +127,32 @@ export class TaskTraces {
     return Object.create(run, { entry: { value: entry } }) as Run
   }
 
-  #taskOf(batch: Batch<Held>, task: DistributedTask): TaskTrace {
+  #taskOf({ batch, task }: { batch: Batch<Held>; task: DistributedTask }): TaskTrace {
     const tasks = this.#batches.get(batch) ?? new Map<string, TaskTrace>()
     this.#batches.set(batch, tasks)
     const before = tasks.get(task.task_id)
     if (before) return before
     const span = this.#tracing.start('poolmesh.task', {
-      ids: idsOf(task.task_id, 'task'),
+      ids: {
+        traceId: digest(task.task_id).slice(0, 32),
+        spanId: digest(`${task.task_id} task`).slice(0, 16),
+      },
       kind: 'consumer',
       startTime: batch.submittedAt,
-      parent: this.#tracing.parentOf(task.metadata['traceparent']),
+      parent: this.#tracing.parentOf(task.metadata),
       attributes: {
         'poolmesh.task.id': task.task_id,
         'poolmesh.task.type': task.task_type,
         'poolmesh.priority': task.priority,
       },
     })
-    const made: TaskTrace = { span, dispatch: null, attempt: 0, freedAt: 0, storedFrom: 0 }
+    const made: TaskTrace = { span, dispatch: null, attempt: 0, pool: '', freedAt: 0, storedFrom: 0 }
     tasks.set(task.task_id, made)
     return made
   }
 
-  #ended(batch: Batch<Held>, result: DistributedTaskResult): void {
-    const { task_id, status, error, metadata, pool_name } = result
-    const task = batch.entries.find((entry) => entry.task.task_id === task_id)?.task
-    if (!task) return
-    const known = this.#taskOf(batch, task)
+  #ended(entry: Entry, { status, error, metadata, pool_name }: DistributedTaskResult): void {
+    const known = this.#taskOf(entry)
     const reason = metadata['reason'] as string | undefined
     const failure = status === 'completed' ? undefined : { reason: reason ?? status, error: error ?? '' }
     const now = Date.now()
@@ -153,7 +187,7 @@ export class TaskTraces {
     kind: 'internal' | 'client' = 'internal',
   ): Span {
     return this.#tracing.start(name, {
-      ids: idsOf(taskId, what),
+      ids: { spanId: digest(`${taskId} ${what}`).slice(0, 16) },
       kind,
       startTime,
       parent: this.#tracing.within(parent),
@@ -161,9 +195,12 @@ export class TaskTraces {
   }
 }
 
-function idsOf(taskId: string, what: string): SpanIds {
-  return {
-    traceId: createHash('sha256').update(taskId).digest('hex').slice(0, 32),
-    spanId: createHash('sha256').update(`${taskId} ${what}`).digest('hex').slice(0, 16),
-  }
+/** What ended the run before the one that begins. */
+function whyAgain(known: TaskTrace, { history }: Entry): { reason: string; error?: string } {
+  const last = history.at(-1)
+  return last?.pool === known.pool
+    ? last
+    : { reason: 'ANSWER_LOST', error: 'it is tried again, since its answer may be lost' }
 }
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex')

@@ -13,9 +13,9 @@ const DRAIN_S = 3
 
 await runProcess(async (running) => {
   const settings = loadEnabledSettings()
-  const tracing = await startTracing('poolmesh-demonstration')
-  if (tracing) running.use(tracing)
   const log = createLogger('demo', settings.poolmesh.log_level)
+  const tracing = await startTracing('poolmesh-demonstration', log)
+  if (tracing) running.use(tracing)
   const servers = serverOf(settings)
   const options = { servers, log, handleSignals: false, drainTimeout: DRAIN_S }
   await Promise.all([textPool, dataPool].map(async (pool) => running.use(await pool.start(options))))

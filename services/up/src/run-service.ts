@@ -10,7 +10,8 @@ export async function runService(argument: string | undefined): Promise<void> {
   await runProcess(async (running) => {
     const name = readServiceName(argument)
     const settings = loadEnabledSettings()
-    const tracing = await startTracing(`poolmesh-${name}`)
+    const log = createLogger(name, settings.poolmesh.log_level)
+    const tracing = await startTracing(`poolmesh-${name}`, log)
     if (tracing) running.use(tracing)
     // Imported while the connection is made: both take their time.
     const loading = loadService(name)
@@ -23,7 +24,6 @@ export async function runService(argument: string | undefined): Promise<void> {
     running.defer(() => nc.close())
     await ensureTopology(nc, topologyOf(settings))
     const start = await loading
-    const log = createLogger(name, settings.poolmesh.log_level)
     const metrics = new ProcessMetrics([name])
     metrics.connection(name, nc)
     running.use(await start({ nc, settings, log, metrics: metrics.sources }))

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { V1ConfigMap, V1Job } from '@kubernetes/client-node'
 import type { Run } from '@poolmesh/core'
 import { isId } from '@poolmesh/types'
+import { traceHeaders } from '../trace-context.ts'
 import type { JobTemplate } from './template.ts'
 
 const LABELS = {
@@ -81,8 +82,11 @@ export function jobOf(run: Run, template: JobTemplate, task: string): V1Job {
     [LABELS.pool]: labelValue(pool),
   }
   const small = inEnvironment(task)
+  const { traceparent, tracestate } = traceHeaders(run.entry.task)
   const env = Object.entries({
     ...template.env,
+    ...(traceparent === undefined ? {} : { TRACEPARENT: traceparent }),
+    ...(tracestate === undefined ? {} : { TRACESTATE: tracestate }),
     POOLMESH_TASK_ID: taskId,
     POOLMESH_ATTEMPT: String(run.attempt),
     POOLMESH_POOL: pool,

@@ -44,7 +44,7 @@ export class McpRun implements RunId {
       timeoutMs: Math.max(1, this.#run.deadline - Date.now()) + AFTER_MS,
       signal: this.#cancelled.signal,
       onProgress: (progress) => this.#report(progress),
-      ...(trace.traceparent === undefined ? {} : { meta: trace }),
+      ...(trace.traceparent === undefined ? {} : { meta: { ...trace } }),
     }
     let tool: string | null = null
     try {

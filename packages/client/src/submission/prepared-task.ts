@@ -1,5 +1,5 @@
 // A task as it goes over the wire: checked, printed once, and where it belongs.
-import { activeTraceparent } from '@poolmesh/bus'
+import { activeTrace } from '@poolmesh/bus'
 import {
   type DistributedTaskInput,
   type Lane,
@@ -45,9 +45,9 @@ export function prepareTask(input: DistributedTaskInput): PreparedTask {
 
 /** What the caller names itself stands. */
 function inActiveTrace(input: DistributedTaskInput): DistributedTaskInput {
-  const traceparent = activeTraceparent()
-  if (traceparent === undefined || input.metadata?.['traceparent'] !== undefined) return input
-  return { ...input, metadata: { ...input.metadata, traceparent } }
+  const trace = activeTrace()
+  if (trace === undefined || input.metadata?.['traceparent'] !== undefined) return input
+  return { ...input, metadata: { ...input.metadata, ...trace } }
 }
 
 function print(input: DistributedTaskInput): string {

@@ -47,6 +47,8 @@ export interface EnginePorts<Handle> {
   dispatch(run: Run): void
   /** A run of an earlier owner is ours now. */
   adopted?(run: Run): void
+  /** A run of an earlier owner went with its pool: the task is tried again. */
+  lostBefore?(entry: Entry, run: Pick<KnownRun, 'pool' | 'attempt' | 'startedAt'>): void
   /** Tells the pool to stop a task if it can. */
   cancel(pool: string, taskId: string, reason: string): void
   /**
@@ -370,6 +372,7 @@ export class TaskEngine<Handle> {
       return true
     }
     if (!early && begun.attempt > over) {
+      this.#ports.lostBefore?.(entry, { pool: begun.pool, attempt: begun.attempt, startedAt })
       // It may go on there, should the pool come back.
       if (pool) this.#abandon(this.#begin(entry, pool, begun.attempt, startedAt), null)
       this.#lose(entry, begun.pool, null)
