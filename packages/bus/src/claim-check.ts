@@ -1,4 +1,5 @@
 // Claim check: what is too large for a message goes to an object store, and the message carries a reference to it.
+import { DiscardPolicy, type JetStreamManager, RetentionPolicy } from '@nats-io/jetstream'
 import { type ObjectStore, Objm, StorageType } from '@nats-io/obj'
 import { type NatsConnection, nanos, nuid } from '@nats-io/transport-node'
 import { isJsonObject, MAX_PAYLOAD_BYTES, PAYLOAD_STORE, PoolmeshError } from '@poolmesh/types'
@@ -112,7 +113,7 @@ export class ClaimCheck {
   }
 
   #open(): Promise<ObjectStore> {
-    this.#store ??= makePayloadStore(this.#nc).catch((cause: Error) => {
+    this.#store ??= openStore(this.#nc).catch((cause: Error) => {
       // The next call tries again: a broker that was away may be back.
       this.#store = null
       throw unavailable(`the store for large payloads is out of reach: ${cause.message}`, cause)
@@ -121,16 +122,28 @@ export class ClaimCheck {
   }
 }
 
-/** The store, made if it is missing. @param replicas copies of a new one in a NATS cluster */
-export async function makePayloadStore(nc: NatsConnection, replicas = 1): Promise<ObjectStore> {
+const STORE = {
+  storage: StorageType.File,
+  description: 'payloads and outputs that are too large for a message',
+}
+
+/** The stream of the store, as clients of NATS make it (ADR-20). */
+export const payloadStream = (replicas: number): Parameters<JetStreamManager['streams']['add']>[0] => ({
+  ...STORE,
+  name: `OBJ_${PAYLOAD_STORE}`,
+  subjects: [`$O.${PAYLOAD_STORE}.C.>`, `$O.${PAYLOAD_STORE}.M.>`],
+  retention: RetentionPolicy.Limits,
+  num_replicas: replicas,
+  discard: DiscardPolicy.New,
+  max_age: nanos(KEPT_MS),
+  allow_direct: true,
+  allow_rollup_hdrs: true,
+})
+
+/** The store, made if no service has made it yet. */
+async function openStore(nc: NatsConnection): Promise<ObjectStore> {
   const objects = new Objm(nc)
-  const make = () =>
-    objects.create(PAYLOAD_STORE, {
-      ttl: nanos(KEPT_MS),
-      storage: StorageType.File,
-      replicas,
-      description: 'payloads and outputs that are too large for a message',
-    })
+  const make = () => objects.create(PAYLOAD_STORE, { ...STORE, ttl: nanos(KEPT_MS) })
   // Between its look and its creation another process may have made the store; the second look finds it.
   return await make().catch(make)
 }

@@ -1,6 +1,7 @@
 export * from './claim-check.ts'
 export * from './connection.ts'
 export * from './context.ts'
+export * from './definitions.ts'
 export * from './fixed-headers.ts'
 export * from './interest.ts'
 export * from './lane-consumers.ts'

@@ -1,7 +1,7 @@
 import { AckPolicy, DeliverPolicy, type JetStreamManager } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/transport-node'
 import { STREAMS } from '@poolmesh/types'
-import { NOTHING } from './topology.ts'
+import { NOTHING } from './definitions.ts'
 
 /**
  * Whether anybody subscribes to `subject`, plainly or in the queue group `queue`, without sending there. The server

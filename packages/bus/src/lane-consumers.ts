@@ -3,20 +3,16 @@
 // it says of a message goes nowhere.
 import { setTimeout as pause } from 'node:timers/promises'
 import {
-  AckPolicy,
   JetStreamApiCodes,
   JetStreamApiError,
   type JetStreamManager,
   jetstreamManager,
 } from '@nats-io/jetstream'
-import { type NatsConnection, nanos } from '@nats-io/transport-node'
-import { BUCKETS, LANES, type PriorityLane, STREAMS } from '@poolmesh/types'
+import type { NatsConnection } from '@nats-io/transport-node'
+import { BUCKETS, type PriorityLane, STREAMS } from '@poolmesh/types'
+import { type ConsumerSettings, consumer, FANOUT_CONSUMER, FEEDS, type Feed } from './definitions.ts'
 import type { Publisher } from './publisher.ts'
 import { isNothing, readKey } from './stored-results.ts'
-import { FANOUT_CONSUMER } from './topology.ts'
-
-/** A lane, or what comes back into it from having been parked. */
-type Feed = PriorityLane | `${PriorityLane}-back`
 
 export interface LaneConsumer {
   lane: PriorityLane
@@ -85,9 +81,7 @@ export async function takeOverLanes(
   wanted: () => boolean,
 ): Promise<LaneConsumer[]> {
   const jsm = await jetstreamManager(nc, { timeout: REQUEST_MS, checkAPI: false })
-  const feeds = LANES.flatMap((lane) =>
-    [`${lane}-back` as const, lane].map((feed) => ({ lane, feed, name: nameOf(feed, token) })),
-  )
+  const feeds = FEEDS.map(({ lane, feed }) => ({ lane, feed, name: nameOf(feed, token) }))
   const missing = new Set(feeds)
   const end = performance.now() + LIMIT_MS
   let before: Map<string, Reached> | null = null
@@ -124,6 +118,15 @@ export async function isConsumerGone(jsm: JetStreamManager, stream: string, name
     return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound
   }
 }
+
+/** @param name of a consumer of whichever executor. @returns null: it is none of a lane */
+export function feedOfConsumer(name: string): Feed | null {
+  const feed = name.slice(PREFIX.length, name.lastIndexOf('-'))
+  return name.startsWith(PREFIX) ? (FEEDS.find((known) => known.feed === feed)?.feed ?? null) : null
+}
+
+export const laneConsumer = (feed: Feed, name: string): ConsumerSettings =>
+  consumer(name, subjectOf(feed), ACK_WAIT_MS)
 
 const nameOf = (feed: Feed, token: string): string => `${PREFIX}${feed}-${token}`
 
@@ -184,14 +187,7 @@ async function writeReached(publisher: Publisher, reached: ReadonlyMap<string, R
 
 async function make(jsm: JetStreamManager, feed: Feed, name: string): Promise<void> {
   try {
-    await jsm.consumers.add(STREAMS.tasks, {
-      durable_name: name,
-      filter_subject: subjectOf(feed),
-      ack_policy: AckPolicy.Explicit,
-      ack_wait: nanos(ACK_WAIT_MS),
-      max_ack_pending: 1_000_000,
-      max_deliver: -1,
-    })
+    await jsm.consumers.add(STREAMS.tasks, laneConsumer(feed, name))
   } catch (error) {
     // The answer may have got lost, or come to whoever asked before us.
     const isThere = await jsm.consumers.info(STREAMS.tasks, name).then(

@@ -5,45 +5,8 @@ import { refusingPort, startTestServer } from '@poolmesh/testkit'
 import { expect, test } from 'vitest'
 import { diskFinding } from '../src/doctor/disk.ts'
 import { clockFinding } from '../src/doctor/server.ts'
-import { type CommandOptions, jsonOf, type Outcome, start, startSystem } from './system.ts'
-
-const doctor = (url: string, more: string[] = [], options: CommandOptions = {}): Promise<Outcome> =>
-  start(['doctor', '--server', url, ...more], options).ended
-
-/** Each check with its outcome; of those that are not well, what was found and what to do. */
-async function examined(url: string, options?: CommandOptions) {
-  const outcome = await doctor(url, ['--json'], options)
-  expect(outcome.stderr).toBe('')
-  const { findings } = jsonOf(outcome) as {
-    findings: { check: string; outcome: string; found: string; advice: string | null }[]
-  }
-  for (const { outcome, advice } of findings) expect(advice === null).toBe(outcome === 'ok')
-  return {
-    code: outcome.code,
-    checks: Object.fromEntries(findings.map(({ check, outcome }) => [check, outcome])),
-    ill: Object.fromEntries(
-      findings
-        .filter(({ outcome }) => outcome !== 'ok')
-        .map(({ check, found, advice }) => [check, `${found} / ${advice}`]),
-    ),
-  }
-}
-
-const WELL = {
-  server: 'ok',
-  'server version': 'ok',
-  clocks: 'ok',
-  permissions: 'ok',
-  jetstream: 'ok',
-  limits: 'ok',
-  streams: 'ok',
-  'pending tasks': 'ok',
-  consumers: 'ok',
-  registry: 'ok',
-  executor: 'ok',
-  distributor: 'ok',
-  'health-monitor': 'ok',
-}
+import { doctor, examined, WELL } from './doctor.ts'
+import { start, startSystem } from './system.ts'
 
 test('a system that is well, and one that has lost a stream and a consumer', async () => {
   await using system = await startSystem()

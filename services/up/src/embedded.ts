@@ -11,10 +11,10 @@ import {
   type Settings,
   silentLogger,
   startNatsServer,
+  topologyOf,
 } from '@poolmesh/bus'
 import { ProcessMetrics } from './process-metrics.ts'
 import { coreServicesOf, loadService, type ServiceName } from './services.ts'
-import { topologyOf } from './settings.ts'
 
 export interface EmbeddedOptions {
   /** Folder of the server's files. Default: a temporary one, removed at the end. */

@@ -1,9 +1,9 @@
-import { connectBus, createLogger, ensureTopology } from '@poolmesh/bus'
+import { connectBus, createLogger, ensureTopology, topologyOf } from '@poolmesh/bus'
 import { startTracing } from '@poolmesh/tracing'
 import { ProcessMetrics } from './process-metrics.ts'
 import { runProcess } from './run-process.ts'
 import { loadService, readServiceName } from './services.ts'
-import { loadEnabledSettings, serverOf, topologyOf } from './settings.ts'
+import { loadEnabledSettings, serverOf } from './settings.ts'
 
 /** Runs one service until it is told to stop. */
 export async function runService(argument: string | undefined): Promise<void> {

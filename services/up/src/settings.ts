@@ -1,4 +1,4 @@
-import { DEFAULT_TOPOLOGY, loadSettings, type Settings, type TopologyOptions } from '@poolmesh/bus'
+import { loadSettings, type Settings } from '@poolmesh/bus'
 import { PoolmeshError } from '@poolmesh/types'
 
 /** @throws PoolmeshError INVALID_SETTING when a setting is wrong, or when pools are switched off */
@@ -11,15 +11,6 @@ export function loadEnabledSettings(env: NodeJS.ProcessEnv = process.env): Setti
     { path: where, message: 'is false' },
   ])
 }
-
-export const topologyOf = (settings: Settings): TopologyOptions => ({
-  ...DEFAULT_TOPOLOGY,
-  replicas: settings.poolmesh.replicas,
-  // A process that was started without the setting must not take away the copies that others asked for.
-  resize: settings.sources['POOLMESH_REPLICAS'] !== 'default',
-  resultsHours: settings.poolmesh.results_hours,
-  maxPendingBytes: settings.poolmesh.max_pending_bytes,
-})
 
 /** The server that the settings name: NATS_URL, else the embedded one. */
 export const serverOf = (settings: Settings): string =>

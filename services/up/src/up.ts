@@ -1,13 +1,13 @@
 // The supervisor: broker, services and demonstration pools as child processes, started and stopped in order.
 import { join } from 'node:path'
-import { connectBus, ensureTopology, requirePort, type Settings } from '@poolmesh/bus'
+import { connectBus, ensureTopology, requirePort, type Settings, topologyOf } from '@poolmesh/bus'
 import { keepBroker } from './broker.ts'
 import { type Child, startChild } from './child.ts'
 import { durabilityLine, ignoredSync } from './durability.ts'
 import { Output } from './output.ts'
 import { runProcess, type Started } from './run-process.ts'
 import { servicesOf } from './services.ts'
-import { authorizationOf, loadEnabledSettings, topologyOf } from './settings.ts'
+import { authorizationOf, loadEnabledSettings } from './settings.ts'
 
 /** How long the pools have to drain before they are killed. */
 const POOLS_STOP_MS = 4_000

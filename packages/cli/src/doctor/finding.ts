@@ -23,6 +23,10 @@ export const fail = (check: string, found: string, advice: string): Finding => (
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
+/** What to do where something is missing. */
+export const REMADE =
+  'Restart a service, such as the registry: services make what is missing when they start.'
+
 const NEARLY_FULL = 0.8
 
 /** What is used of a limit. @param format how a number of it is told */
@@ -37,4 +41,6 @@ export function usage(
   return ok(check, found)
 }
 
-export const mebibytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`
+/** `1.5 MiB`, `8.0 GiB`. */
+export const formatBytes = (bytes: number): string =>
+  bytes >= 1024 ** 3 ? `${(bytes / 1024 ** 3).toFixed(1)} GiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`

@@ -1,21 +1,24 @@
 // JetStream: on, within the limits of the account, and with what the services make when they start.
-import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
-import { EXPECTED_STREAMS, FANOUT_CONSUMER, INTAKE_CONSUMER } from '@poolmesh/bus'
+import { type JetStreamManager, jetstreamManager, type StreamInfo } from '@nats-io/jetstream'
+import { loadSettings, streamsOf, type TopologyOptions, topologyOf } from '@poolmesh/bus'
 import type { DistributedPoolSystem } from '@poolmesh/client'
 import { STREAMS } from '@poolmesh/types'
-import { type Finding, fail, mebibytes, messageOf, ok, usage } from './finding.ts'
+import { consumerFindings } from './consumers.ts'
+import { copiesFinding, streamFinding } from './differences.ts'
+import { type Finding, fail, formatBytes, messageOf, ok, REMADE, usage } from './finding.ts'
 
-const REMADE = 'Restart a service, such as the registry: services make what is missing when they start.'
 const ROOM = 'Raise the limit of the account, or remove streams that nobody needs.'
 
 export async function storageFindings({ connection: nc }: DistributedPoolSystem): Promise<Finding[]> {
+  // As the services here would have it.
+  const topology = topologyOf(loadSettings())
   try {
     const jsm = await jetstreamManager(nc)
     return [
       ok('jetstream', 'is on'),
       ...(await limitFindings(jsm)),
-      ...(await streamFindings(jsm)),
-      await consumerFinding(jsm),
+      ...(await streamFindings(jsm, topology)),
+      ...(await consumerFindings(jsm, topology)),
     ]
   } catch (error) {
     const advice = /permission/i.test(messageOf(error))
@@ -28,8 +31,8 @@ export async function storageFindings({ connection: nc }: DistributedPoolSystem)
 async function limitFindings(jsm: JetStreamManager): Promise<Finding[]> {
   const { storage, memory, streams, consumers, limits } = await jsm.getAccountInfo()
   const limited = [
-    { what: 'storage', used: storage, limit: limits.max_storage, format: mebibytes },
-    { what: 'memory', used: memory, limit: limits.max_memory, format: mebibytes },
+    { what: 'storage', used: storage, limit: limits.max_storage, format: formatBytes },
+    { what: 'memory', used: memory, limit: limits.max_memory, format: formatBytes },
     { what: 'streams', used: streams, limit: limits.max_streams, format: String },
     { what: 'consumers', used: consumers, limit: limits.max_consumers, format: String },
   ].filter(({ limit }) => limit > 0)
@@ -39,29 +42,45 @@ async function limitFindings(jsm: JetStreamManager): Promise<Finding[]> {
   )
 }
 
-async function streamFindings(jsm: JetStreamManager): Promise<Finding[]> {
-  const there = new Map<string, { bytes: number; limit: number }>()
-  for await (const { config, state } of jsm.streams.list())
-    there.set(config.name, { bytes: state.bytes, limit: config.max_bytes })
-  const missing = EXPECTED_STREAMS.filter((name) => !there.has(name))
-  const tasks = there.get(STREAMS.tasks)
-  const advice =
-    'Add pools or executors, or raise POOLMESH_MAX_PENDING_BYTES: submissions are refused when it is full.'
+async function streamFindings(jsm: JetStreamManager, topology: TopologyOptions): Promise<Finding[]> {
+  const there = new Map<string, StreamInfo>()
+  for await (const info of jsm.streams.list()) there.set(info.config.name, info)
+  const expected = streamsOf(topology)
+  const missing = expected.flatMap(({ name }) => (there.has(name) ? [] : [name]))
+  const ours = expected.flatMap((wanted) => {
+    const found = there.get(wanted.name)
+    return found ? [{ wanted, found }] : []
+  })
+  const different = ours.flatMap(({ wanted, found }) => streamFinding({ ...found.config }, wanted) ?? [])
+  const all = `all ${expected.length} are there`
   return [
-    missing.length === 0
-      ? ok('streams', `all ${EXPECTED_STREAMS.length} are there`)
-      : fail('streams', `missing: ${missing.join(', ')}`, REMADE),
-    ...(tasks && tasks.limit > 0
-      ? [usage('pending tasks', { used: tasks.bytes, limit: tasks.limit, advice }, mebibytes)]
-      : []),
+    missing.length > 0
+      ? fail('streams', `missing: ${missing.join(', ')}`, REMADE)
+      : ok('streams', different.length === 0 ? `${all}, as this version makes them` : all),
+    ...different,
+    ...(ours.length === 0
+      ? []
+      : [
+          copiesOf(
+            ours.map(({ found }) => found),
+            topology,
+          ),
+        ]),
+    ...fullness(there.get(STREAMS.tasks)),
   ]
 }
 
-async function consumerFinding(jsm: JetStreamManager): Promise<Finding> {
-  const missing: string[] = []
-  for (const name of [INTAKE_CONSUMER, FANOUT_CONSUMER])
-    await jsm.consumers.info(STREAMS.tasks, name).catch(() => missing.push(name))
-  return missing.length === 0
-    ? ok('consumers', 'those that services share are there')
-    : fail('consumers', `missing: ${missing.join(', ')}`, REMADE)
+const copiesOf = (streams: readonly StreamInfo[], { replicas, resize }: TopologyOptions): Finding =>
+  copiesFinding(
+    streams.map(({ config }) => ({ name: config.name, copies: config.num_replicas })),
+    resize ? replicas : null,
+  )
+
+function fullness(tasks: StreamInfo | undefined): Finding[] {
+  if (!tasks || tasks.config.max_bytes <= 0) return []
+  const advice =
+    'Add pools or executors, or raise POOLMESH_MAX_PENDING_BYTES: submissions are refused when it is full.'
+  return [
+    usage('pending tasks', { used: tasks.state.bytes, limit: tasks.config.max_bytes, advice }, formatBytes),
+  ]
 }

@@ -2,7 +2,7 @@ import type { Column } from '@poolmesh/terminal'
 import type { Finding } from '../doctor/finding.ts'
 
 export const FINDING_COLUMNS: Column<Finding>[] = [
-  { title: 'check', value: ({ check }) => check, widest: 20 },
+  { title: 'check', value: ({ check }) => check, widest: 30 },
   { title: 'is', value: ({ outcome }) => outcome, widest: 4 },
   { title: 'found', value: ({ found }) => found, widest: 100 },
 ]
