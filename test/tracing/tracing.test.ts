@@ -4,12 +4,9 @@ import {
   type DistributedTaskInput,
   type DistributedTaskResult,
 } from '@poolmesh/client'
-import { HttpPool, run, startTestServer, until } from '@poolmesh/testkit'
+import { HttpPool, until } from '@poolmesh/testkit'
 import { expect, test } from 'vitest'
-import { type CollectedSpan, Collector } from './collector.ts'
-
-const TRACE = '0af7651916cd43dd8448eb211c80319c'
-const SUBMITTER = 'b7ad6b7169203331'
+import { SUBMITTER, Surroundings, TRACE, TRACEPARENT } from './surroundings.ts'
 
 async function submitOverHttp(
   url: string,
@@ -25,35 +22,31 @@ async function submitOverHttp(
 }
 
 test('one trace through processes and kinds of pool, with a span for each run', async () => {
-  await using server = await startTestServer()
-  await using collector = new Collector()
-  const env = {
-    NATS_URL: server.url,
-    OTEL_EXPORTER_OTLP_ENDPOINT: await collector.start(),
-    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
-    OTEL_BSP_SCHEDULE_DELAY: '50',
-  }
-  await using registry = run('service.ts', ['registry'], env)
-  await using executor = run('service.ts', ['executor'], env)
+  await using it = await Surroundings.start()
+  const { collector } = it
   const port = await freePort()
-  await using gateway = run('service.ts', ['gateway'], { ...env, POOLMESH_HTTP_PORT: String(port) })
-  await using pools = run('demo.ts', [], env)
-  await Promise.all([registry, executor, gateway, pools].map((one) => one.line(/ready/)))
-  await using system = await createDistributedPoolSystem({ servers: server.url })
-  await using http = await HttpPool.start({
-    mode: 'sync',
-    handler: ({ attempt }) => {
-      if (attempt === 1) throw new Error('not yet')
-      return {}
-    },
-  })
+  await Promise.all([
+    it.services('registry', 'executor'),
+    it.service('gateway', { POOLMESH_HTTP_PORT: String(port) }),
+    it.demoPools(),
+  ])
+  const system = it.use(await createDistributedPoolSystem({ servers: it.url }))
+  const http = it.use(
+    await HttpPool.start({
+      mode: 'sync',
+      handler: ({ attempt }) => {
+        if (attempt === 1) throw new Error('not yet')
+        return {}
+      },
+    }),
+  )
   await system.registry.registerPool({
     name: 'web',
     pool_type: 'mahavishnu',
     endpoint: http.endpoint,
     capabilities: ['web'],
   })
-  const metadata = { traceparent: `00-${TRACE}-${SUBMITTER}-01` }
+  const metadata = { traceparent: TRACEPARENT }
   const [onBus, onHttp] = await Promise.all([
     submitOverHttp(`http://127.0.0.1:${port}/api/v1/tasks`, metadata, {
       task_type: 'text.words',
@@ -69,48 +62,33 @@ test('one trace through processes and kinds of pool, with a span for each run', 
     }),
   ])
   expect([onBus.status, onHttp.status]).toEqual(['completed', 'completed'])
-  const named = (taskId: string, name: string): CollectedSpan[] =>
-    collector.spans.filter((span) => span.name === name && of(span, taskId))
-  const of = (span: CollectedSpan, taskId: string): boolean =>
-    span.attributes['poolmesh.task.id'] === taskId ||
-    collector.spans.some(
-      ({ spanId, attributes }) => spanId === span.parentSpanId && attributes['poolmesh.task.id'] === taskId,
-    )
-  await until(
-    () =>
-      named(onBus.task_id, 'poolmesh.task').length === 1 &&
-      named(onHttp.task_id, 'poolmesh.task').length === 1 &&
-      named(onBus.task_id, 'poolmesh.run').length === 1,
-    'the spans',
-  )
+  const taskOf = ({ task_id }: DistributedTaskResult) =>
+    until(() => collector.named('poolmesh.task', { 'poolmesh.task.id': task_id })[0], 'the span of a task')
+  const request = await until(() => collector.named('POST /api/v1/tasks')[0], 'the span of the request')
+  const task = await taskOf(onBus)
+  await until(() => collector.named('poolmesh.run').length === 1, 'the span of the handler')
+  const again = await taskOf(onHttp)
   expect(new Set(collector.spans.map(({ traceId }) => traceId))).toEqual(new Set([TRACE]))
 
-  const [task] = named(onBus.task_id, 'poolmesh.task')
-  expect(task).toMatchObject({ parentSpanId: SUBMITTER, service: 'poolmesh-executor', failed: false })
-  expect(task?.attributes).toMatchObject({
-    'poolmesh.status': 'completed',
-    'poolmesh.task.type': 'text.words',
+  expect(request.parentSpanId).toBe(SUBMITTER)
+  expect(task).toMatchObject({
+    parentSpanId: request.spanId,
+    service: 'poolmesh-executor',
+    failed: false,
+    attributes: { 'poolmesh.status': 'completed', 'poolmesh.task.type': 'text.words' },
   })
   for (const name of ['poolmesh.queue', 'poolmesh.dispatch', 'poolmesh.store'])
-    expect(named(onBus.task_id, name), name).toMatchObject([{ parentSpanId: task?.spanId }])
-  const [dispatch] = named(onBus.task_id, 'poolmesh.dispatch')
-  expect(named(onBus.task_id, 'poolmesh.run')).toMatchObject([
-    { parentSpanId: dispatch?.spanId, service: 'poolmesh-demonstration' },
-  ])
+    expect(collector.under(task, name), name).toHaveLength(1)
+  const [dispatch] = collector.under(task, 'poolmesh.dispatch')
+  expect(collector.under(dispatch!, 'poolmesh.run')).toMatchObject([{ service: 'poolmesh-demonstration' }])
 
-  const [again] = named(onHttp.task_id, 'poolmesh.task')
-  const dispatches = named(onHttp.task_id, 'poolmesh.dispatch')
+  expect(again.parentSpanId).toBe(SUBMITTER)
+  const dispatches = collector.under(again, 'poolmesh.dispatch')
   expect(dispatches).toMatchObject([
-    { parentSpanId: again?.spanId, failed: true, attributes: { 'poolmesh.reason': 'HANDLER_ERROR' } },
-    { parentSpanId: again?.spanId, failed: false, attributes: { 'poolmesh.attempt': '2' } },
+    { failed: true, attributes: { 'poolmesh.reason': 'HANDLER_ERROR' } },
+    { failed: false, attributes: { 'poolmesh.attempt': '2' } },
   ])
   expect(http.received.map(({ headers }) => headers['traceparent'])).toEqual(
     dispatches.map(({ spanId }) => `00-${TRACE}-${spanId}-01`),
   )
-  expect([registry, executor, gateway, pools].map(({ child }) => child.exitCode)).toEqual([
-    null,
-    null,
-    null,
-    null,
-  ])
 })

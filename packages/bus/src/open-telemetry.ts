@@ -77,7 +77,7 @@ export const isTraced = (): boolean =>
  */
 export function withSpan<T>(
   name: string,
-  of: { traceparent?: unknown; tracestate?: unknown } | undefined,
+  of: { readonly [name: string]: unknown } | undefined,
   attributes: Record<string, string | number>,
   work: () => T,
   failure?: (value: Awaited<T>) => string | undefined,
@@ -86,8 +86,10 @@ export function withSpan<T>(
   if (!trace || !context) return work()
   const here = context.active()
   const carrier: Carrier = {}
-  if (typeof of?.traceparent === 'string') carrier['traceparent'] = of.traceparent
-  if (typeof of?.tracestate === 'string') carrier['tracestate'] = of.tracestate
+  for (const name of ['traceparent', 'tracestate']) {
+    const value = of?.[name]
+    if (typeof value === 'string') carrier[name] = value
+  }
   const parent = propagation?.extract(here, carrier, getter) ?? here
   const span = trace.getTracer('poolmesh').startSpan(name, { kind: SERVER, attributes }, parent)
   const failed = (error: unknown): void => {

@@ -1,5 +1,6 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
+import { withSpan } from '@poolmesh/bus'
 import { PoolmeshError } from '@poolmesh/types'
 import type { ToolContext } from './context.ts'
 import { type Telling, TOOLS } from './tools.ts'
@@ -30,13 +31,25 @@ export function createServer(context: ToolContext): McpServer {
             extra.sendNotification({ method: 'notifications/progress', params }).catch(() => {})
           },
         }
-        try {
-          const output = await tool.run(context, args, telling)
-          const content = [{ type: 'text' as const, text: JSON.stringify(output) }]
-          return { content, structuredContent: { ...output } }
-        } catch (error) {
-          return failed(error)
+        const call = async (): Promise<CallToolResult> => {
+          try {
+            const output = await tool.run(context, args, telling)
+            const content = [{ type: 'text' as const, text: JSON.stringify(output) }]
+            return { content, structuredContent: { ...output } }
+          } catch (error) {
+            return failed(error)
+          }
         }
+        // Where traces are on. Names are those of OpenTelemetry's conventions for MCP.
+        const about = {
+          'mcp.method.name': 'tools/call',
+          'gen_ai.operation.name': 'execute_tool',
+          'gen_ai.tool.name': name,
+          'jsonrpc.request.id': String(extra.requestId),
+          ...(extra.sessionId === undefined ? {} : { 'mcp.session.id': extra.sessionId }),
+        }
+        const failure = ({ isError }: CallToolResult) => (isError ? 'tool_error' : undefined)
+        return await withSpan(`tools/call ${name}`, extra._meta, about, call, failure)
       },
     )
   }

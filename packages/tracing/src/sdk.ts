@@ -121,8 +121,8 @@ export class Tracing {
     return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
   }
 
-  failed(span: Span, message: string): void {
-    span.setStatus({ code: SpanStatusCode.ERROR, message })
+  failed(span: Span, message?: string): void {
+    span.setStatus({ code: SpanStatusCode.ERROR, ...(message === undefined ? {} : { message }) })
   }
 
   async close(): Promise<void> {

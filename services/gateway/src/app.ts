@@ -6,6 +6,7 @@ import type { Gateway } from './context.ts'
 import { Bodies } from './http/bodies.ts'
 import { openGuard } from './http/guard.ts'
 import { API_HEADERS } from './http/headers.ts'
+import { pathOf } from './http/path.ts'
 import { HttpFault, headersOf, PROBLEM_TYPE, problemOf } from './http/problem.ts'
 import { methodsAt, serveRoutes } from './http/serve-routes.ts'
 import type { Plug } from './plugs.ts'
@@ -40,6 +41,7 @@ export async function buildApp(
   // Bodies are read by whoever knows how large they may be.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  gateway.traces?.watch(app)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(API_HEADERS)
     guard.check(request.raw, pathOf(request))
@@ -72,8 +74,6 @@ export async function buildApp(
   await app.ready()
   return app
 }
-
-const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? '/'
 
 function sendProblem(reply: FastifyReply, request: FastifyRequest, error: PoolmeshError): FastifyReply {
   const problem = problemOf(error, pathOf(request))

@@ -1,5 +1,6 @@
 import type { ServiceContext } from '@poolmesh/bus'
 import type { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
+import type { HttpTraces } from './http/traces.ts'
 import type { Live } from './live/live.ts'
 
 /** What routes work with. */
@@ -8,6 +9,8 @@ export interface Gateway extends ServiceContext {
   registry: PoolRegistry
   monitor: PoolHealthMonitor
   live: Live
+  /** Null where traces are off. */
+  traces: HttpTraces | null
   /** The system as a whole, for Prometheus. */
   metricsText(): Promise<string>
 }

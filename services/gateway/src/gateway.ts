@@ -3,9 +3,11 @@ import { type MetricsSink, requirePort, type StartService, serve } from '@poolme
 import { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
 import { createMcpHandler, PoolSpawner, readPoolTypes } from '@poolmesh/mcp'
 import { loadRegistry, MetricSources } from '@poolmesh/metrics'
+import { activeTracing } from '@poolmesh/tracing'
 import { openPage } from '@poolmesh/web'
 import { buildApp } from './app.ts'
 import type { Gateway } from './context.ts'
+import type { HttpTraces } from './http/traces.ts'
 import { Live } from './live/live.ts'
 import { mcpPlug } from './mcp.ts'
 import { systemMetrics } from './overview/metrics.ts'
@@ -43,6 +45,7 @@ export const startGateway: StartService = async (context) => {
     registry: new PoolRegistry(nc),
     monitor: parts.use(new PoolHealthMonitor(nc)),
     live,
+    traces: await openTraces(),
     metricsText: await metricsTextOf(tellSystem),
   }
   // Built where it is not there yet, which nobody waits for: until then it says so.
@@ -65,6 +68,12 @@ export const startGateway: StartService = async (context) => {
   )
   log.info({ url: `http://${host.includes(':') ? `[${host}]` : host}:${port}` }, 'listening')
   return parts.move()
+}
+
+/** Loaded only where traces are on. */
+async function openTraces(): Promise<HttpTraces | null> {
+  const tracing = activeTracing()
+  return tracing && new (await import('./http/traces.ts')).HttpTraces(tracing)
 }
 
 async function metricsTextOf(tell: Parameters<MetricsSink['source']>[0]): Promise<() => Promise<string>> {

@@ -16,7 +16,7 @@ export function routesOf(gateway: Gateway, probe: () => Promise<Readiness>): Rou
   const routes = [
     ...lookingRoutes(gateway, probe),
     ...taskRoutes(gateway, submitting),
-    ...batchRoutes(submitting, gateway.log),
+    ...batchRoutes(gateway, submitting),
     ...fanOutRoutes(gateway, submitting),
     ...poolRoutes(gateway),
     ...deadRoutes(gateway),

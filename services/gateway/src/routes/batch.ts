@@ -1,13 +1,18 @@
 // Many tasks in one request: as one JSON document, or line by line for as long as there are any.
+import type { TraceContext } from '@poolmesh/bus'
 import { PoolmeshError, parseJson, taskInputSchema } from '@poolmesh/types'
 import * as z from 'zod'
+import type { Gateway } from '../context.ts'
 import { type Route, route } from '../http/route.ts'
+import { traceOf } from '../http/trace-of.ts'
 import { NDJSON, submitLines } from './ndjson.ts'
 import type { Submitting } from './submitting.ts'
 import { TASK_BYTES, TRACE_HEADER } from './tasks.ts'
 
 /** Tasks in one batch request; more go as lines. */
 const MAX_TASKS = 5_000
+/** Of the span of a request. Tasks have spans of their own. */
+const [TAKEN, REFUSED] = ['poolmesh.tasks.taken', 'poolmesh.tasks.refused'] as const
 
 const errorSchema = z.object({
   code: z.string(),
@@ -16,7 +21,10 @@ const errorSchema = z.object({
 })
 const itemSchema = z.union([z.object({ task_id: z.string() }), z.object({ error: errorSchema })])
 
-export function batchRoutes(submitting: Submitting, log: Parameters<typeof submitLines>[0]['log']): Route[] {
+export function batchRoutes(
+  { traces, log }: Pick<Gateway, 'traces' | 'log'>,
+  submitting: Submitting,
+): Route[] {
   return [
     route({
       method: 'POST',
@@ -34,11 +42,13 @@ export function batchRoutes(submitting: Submitting, log: Parameters<typeof submi
           schema: z.object({ items: z.array(itemSchema) }),
         },
       },
-      handle: async ({ body, request: { headers } }) => ({
-        items: await Promise.all(
-          tasksOf(body).map((task) => submitOne(submitting, task, headers['traceparent'])),
-        ),
-      }),
+      handle: async ({ body, request }) => {
+        const trace = traceOf(request, traces)
+        const items = await Promise.all(tasksOf(body).map((task) => submitOne(submitting, task, trace)))
+        const taken = items.filter((item) => 'task_id' in item).length
+        traces?.tell(request, { [TAKEN]: taken, [REFUSED]: items.length - taken })
+        return { items }
+      },
     }),
     route({
       method: 'POST',
@@ -62,13 +72,22 @@ export function batchRoutes(submitting: Submitting, log: Parameters<typeof submi
           }),
         },
       },
-      handle: ({ request, reply }) =>
-        submitLines({
-          request: request.raw,
-          reply,
-          log,
-          submit: (text) => submitLine(submitting, text, request.headers['traceparent']),
-        }),
+      handle: async ({ request, reply }) => {
+        const trace = traceOf(request, traces)
+        let [taken, refused] = [0, 0]
+        const submit = async (text: string): Promise<Item> => {
+          const item = await submitLine(submitting, text, trace)
+          if ('task_id' in item) taken++
+          else refused++
+          return item
+        }
+        // However it ends, and before the span does.
+        if (traces)
+          reply.raw.prependOnceListener('close', () =>
+            traces.tell(request, { [TAKEN]: taken, [REFUSED]: refused }),
+          )
+        return await submitLines({ request: request.raw, reply, log, submit })
+      },
     }),
   ]
 }
@@ -84,9 +103,9 @@ function tasksOf(body: unknown): unknown[] {
   ])
 }
 
-async function submitOne(submitting: Submitting, task: unknown, traceparent: unknown): Promise<Item> {
+async function submitOne(submitting: Submitting, task: unknown, trace?: TraceContext): Promise<Item> {
   try {
-    return { task_id: (await submitting.submit(task, undefined, traceparent)).taskId }
+    return { task_id: (await submitting.submit(task, undefined, trace)).taskId }
   } catch (error) {
     if (error instanceof PoolmeshError) return error.toRefusal()
     throw error
@@ -94,10 +113,10 @@ async function submitOne(submitting: Submitting, task: unknown, traceparent: unk
 }
 
 /** @throws PoolmeshError OVERLOADED, which a line waits for instead of being refused */
-async function submitLine(submitting: Submitting, text: string, traceparent: unknown): Promise<Item> {
+async function submitLine(submitting: Submitting, text: string, trace?: TraceContext): Promise<Item> {
   try {
     const task = parseJson(text, 'the line')
-    return { task_id: (await submitting.submit(task, undefined, traceparent)).taskId }
+    return { task_id: (await submitting.submit(task, undefined, trace)).taskId }
   } catch (error) {
     if (error instanceof PoolmeshError && error.code !== 'OVERLOADED') return error.toRefusal()
     throw error

@@ -65,7 +65,7 @@ export function fanOutRoutes(gateway: Gateway, submitting: Submitting): Route[] 
           throw new PoolmeshError('INVALID_INPUT', 'the task is not valid at fan_out: is missing', [
             { path: 'fan_out', message: 'is missing' },
           ])
-        return submitAndAnswer(submitting, body, request, reply, PLACE)
+        return submitAndAnswer({ gateway, submitting, request, reply }, body, PLACE)
       },
     }),
     route({
@@ -77,7 +77,7 @@ export function fanOutRoutes(gateway: Gateway, submitting: Submitting): Route[] 
       body: z.looseObject({ ...taskShape, fan_out: broadcastSchema.optional() }),
       answers: SUBMIT_ANSWERS,
       handle: ({ body, request, reply }) =>
-        submitAndAnswer(submitting, asBroadcast(body), request, reply, PLACE),
+        submitAndAnswer({ gateway, submitting, request, reply }, asBroadcast(body), PLACE),
     }),
     route({
       method: 'GET',

@@ -1,6 +1,7 @@
 // From a request to a stored task, and from there to its result where the caller waits for it.
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { TraceContext } from '@poolmesh/bus'
 import type { DistributedTaskExecutor, TaskHandle } from '@poolmesh/client'
 import {
   type DistributedTaskInput,
@@ -10,6 +11,7 @@ import {
   PoolmeshError,
 } from '@poolmesh/types'
 import { HttpFault } from '../http/problem.ts'
+import { inTrace } from '../http/trace-of.ts'
 
 /** How long a task may take to be stored before the caller is told that it is not, or may not be. */
 const STORE_MS = 15_000
@@ -20,7 +22,6 @@ const LOOK_MS = 250
 
 /** Keys of requests, each with what it was sent with, so that a second use for another task is told. */
 const MAX_KEYS = 100_000
-const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/
 
 export class Submitting {
   readonly #executor: DistributedTaskExecutor
@@ -33,11 +34,11 @@ export class Submitting {
   /**
    * Resolves when the task is stored.
    * @param key `Idempotency-Key`: becomes the id of the task, so that a second request is the first one's task
-   * @param traceparent the trace that the request belongs to; what the task names itself stands
+   * @param trace that the request belongs to; what the task names itself stands
    * @throws PoolmeshError INVALID_INPUT, CONFLICT, OVERLOADED, PAYLOAD_TOO_LARGE, UNAVAILABLE, DEADLINE_EXCEEDED
    */
-  async submit(input: unknown, key?: string | undefined, traceparent?: unknown): Promise<Submitted> {
-    const task = inTrace(key === undefined ? input : withKey(input, key), traceparent)
+  async submit(input: unknown, key?: string | undefined, trace?: TraceContext): Promise<Submitted> {
+    const task = inTrace(key === undefined ? input : withKey(input, key), trace)
     if (key !== undefined) this.#checkKey(taskIdOf(key), input)
     const store = new AbortController()
     let handle: TaskHandle | undefined
@@ -124,14 +125,6 @@ function withKey(input: unknown, key: string): unknown {
       { path: 'task_id', message: 'is not the Idempotency-Key' },
     ])
   return { ...input, task_id: id }
-}
-
-/** What is no `traceparent` is passed over, as W3C's Trace Context has it. */
-function inTrace(input: unknown, traceparent: unknown): unknown {
-  if (typeof traceparent !== 'string' || !TRACEPARENT.test(traceparent) || !isJsonObject(input)) return input
-  const metadata = input['metadata'] ?? {}
-  if (!isJsonObject(metadata) || metadata['traceparent'] !== undefined) return input
-  return { ...input, metadata: { ...metadata, traceparent } }
 }
 
 /** Seconds of `Prefer: wait=30`; null where nothing of it is there. @throws HttpFault 400 */

@@ -13,6 +13,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
 import type { Gateway } from '../context.ts'
 import { type Route, route } from '../http/route.ts'
+import { traceOf } from '../http/trace-of.ts'
 import { attemptsOf, attemptsSchema } from './attempts.ts'
 import {
   acceptedSchema,
@@ -30,6 +31,7 @@ export const TASK_BYTES = 65 * 1024 ** 2
 /** Of whatever submits: a task that names a trace of its own keeps it. */
 export const TRACE_HEADER = {
   traceparent: 'The trace that the task belongs to (W3C Trace Context).',
+  tracestate: 'What goes with it.',
 }
 
 /** The headers that submitting one task takes. */
@@ -60,7 +62,7 @@ export function taskRoutes(gateway: Gateway, submitting: Submitting): Route[] {
       bodyLimit: TASK_BYTES,
       answers: SUBMIT_ANSWERS,
       handle: ({ body, request, reply }) =>
-        submitAndAnswer(submitting, body, request, reply, '/api/v1/tasks'),
+        submitAndAnswer({ gateway, submitting, request, reply }, body, '/api/v1/tasks'),
     }),
     route({
       method: 'GET',
@@ -147,20 +149,26 @@ export function taskRoutes(gateway: Gateway, submitting: Submitting): Route[] {
   ]
 }
 
+interface Asking {
+  gateway: Pick<Gateway, 'traces'>
+  submitting: Submitting
+  request: FastifyRequest
+  reply: FastifyReply
+}
+
 /** 202 with where it is, or 200 with the result where the caller waits and it ends in time. */
 export async function submitAndAnswer(
-  submitting: Submitting,
+  { gateway: { traces }, submitting, request, reply }: Asking,
   task: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
   place: string,
 ): Promise<unknown> {
   const wait = waitOf(request.headers.prefer)
   const submitted = await submitting.submit(
     task,
     headerOf(request, 'idempotency-key'),
-    request.headers['traceparent'],
+    traceOf(request, traces),
   )
+  traces?.tell(request, { 'poolmesh.task.id': submitted.taskId })
   const result = wait === null ? null : await waitFor(submitted, wait, request)
   if (wait !== null && result !== null) reply.header('preference-applied', `wait=${wait}`)
   reply.header('location', `${place}/${submitted.taskId}`)
