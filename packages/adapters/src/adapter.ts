@@ -67,6 +67,8 @@ export interface PoolAdapter extends Disposable {
    * @returns the runs by pool, of those that answered in time; only of pools that list them
    */
   running(pools: readonly PoolDescriptor[], timeoutMs: number): Promise<Map<string, KnownRuns>>
+  /** The pool has drained and was taken out: what is left of its runs may go. */
+  retire?(pool: PoolDescriptor): void
   /** Forgets what can no longer matter; called every few seconds. */
   sweep(): void
 }

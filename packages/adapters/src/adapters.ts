@@ -89,6 +89,10 @@ export class Adapters implements PoolAdapter {
     return new Map(told.flatMap((found) => [...found]))
   }
 
+  retire(pool: PoolDescriptor): void {
+    for (const adapter of this.#all) adapter.retire?.(pool)
+  }
+
   sweep(): void {
     for (const adapter of this.#all) adapter.sweep()
   }

@@ -26,16 +26,18 @@ export interface ServiceOptions {
   name: string
   description: string
   endpoints: Endpoint[]
+  /** Whose members share the requests: default all processes of that name. */
+  queue?: string
   log: Logger
 }
 
-/** Serves the endpoints, one of the processes with the same name answering each request. Dispose it to stop. */
+/** Serves the endpoints, one of the processes with the same queue answering each request. Dispose it to stop. */
 export async function serve(nc: NatsConnection, options: ServiceOptions): Promise<AsyncDisposable> {
   const service = await new Svcm(nc).add({
     name: options.name,
     version: SERVICE_VERSION,
     description: options.description,
-    queue: options.name,
+    queue: options.queue ?? options.name,
     // Which of several processes answers: in a container, the name that only it has.
     metadata: { host: hostname() },
   })

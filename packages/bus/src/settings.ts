@@ -38,7 +38,11 @@ export const POOL_SETTINGS = {
     'least_loaded',
     'strategy of tasks that name none',
   ),
-  min_workers: setting<number>(whole(1, 10), 1, 'fewest workers of a pool that is scaled'),
+  min_workers: setting<number>(
+    whole(1, 10),
+    1,
+    'fewest workers of a pool that `pool_spawn` makes without naming a number; it begins with them',
+  ),
   max_workers: setting<number>(whole(1, 100), 10, 'workers of a pool that names no number itself'),
   memory_aggregation_enabled: setting<boolean>(flag, false, 'collect results into Session-Buddy and Akosha'),
   memory_sync_interval: setting<number>(whole(10, 600), 60, 'seconds between two pushes of results'),
@@ -75,7 +79,7 @@ export const OWN_SETTINGS = {
   spawn_file: setting<string | undefined>(
     optional(z.string().min(1)),
     undefined,
-    'JSON file of the pool types that the MCP tool `pool_spawn` may start: `{type: {command, args, env}}`; without it none',
+    'JSON file of the pool types that the MCP tool `pool_spawn` may make: `{type: {command, args, env}}` of processes, `{type: {endpoint, kubernetes, capabilities, region}}` of Kubernetes pools; without it none',
   ),
   data_dir: setting<string>(z.string().min(1), '.poolmesh', 'folder of the embedded NATS server’s files'),
   demo: setting<boolean>(flag, true, 'start the demonstration pools and submit the sample'),

@@ -131,16 +131,20 @@ export class PoolRegistry {
 
   /**
    * Changes how many workers a pool has, within its limits.
-   * @param pool as `listScalable` has it; its `workers` must still be so
+   * @param pool as `listScalable` has it; where `workers` is there it must still be so
    * @returns the pool as it is then; its processes may still be starting, or ending
    * @throws PoolmeshError INVALID_INPUT, NOT_FOUND, OVERLOADED; CONFLICT where others have scaled it meanwhile
    */
   async scalePool(
-    { name, scaler, workers }: Pick<ScalablePool, 'name' | 'scaler' | 'workers'>,
+    { name, scaler, workers }: Pick<ScalablePool, 'name' | 'scaler'> & { workers?: number },
     target: number,
     options: RequestOptions = {},
   ): Promise<ScalablePool> {
-    const request: ScaleRequest = { name, target_workers: target, expected_workers: workers }
+    const request: ScaleRequest = {
+      name,
+      target_workers: target,
+      ...(workers === undefined ? {} : { expected_workers: workers }),
+    }
     return await ask(this.#nc, scaleSubject(scaler), request, options)
   }
 

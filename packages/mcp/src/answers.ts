@@ -14,6 +14,7 @@ export const group = z.looseObject({
   pool_type: z.string(),
   min_workers: z.int(),
   max_workers: z.int(),
+  workers: z.int().describe('Processes; of a Kubernetes pool, Jobs that run at the same time at most'),
   processes: z.array(
     z.looseObject({
       pool: z.string().describe('The name under which it registers'),
@@ -32,13 +33,14 @@ export const result = z.looseObject({
   metadata: anything,
 })
 const pools = z.array(z.looseObject({ ...derivedPoolSchema.shape, metadata: anything }))
-const spawned = z.array(group).describe('Those that pool_spawn started here')
+const spawned = z.array(group).describe('Those that pool_spawn made')
 
 export const list = z.looseObject({ pools, cursor: z.string().nullable(), spawned })
 export const monitor = z.looseObject({ pools, spawned })
 export const closed = z.looseObject({
   pool_id: z.string(),
   closed: z.boolean(),
+  draining: z.boolean().describe('It is gone when its last task has ended'),
   processes_ended: z.int(),
 })
 export const health = z.looseObject({ pools: z.record(z.string(), poolHealthSchema) })

@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
-import type { PoolSpawner } from './spawner.ts'
+import type { SpawnedPools } from './spawned-pools.ts'
 
 /** What the tools work with; all of it stays the caller's. */
 export interface ToolContext {
@@ -8,6 +8,6 @@ export interface ToolContext {
   executor: DistributedTaskExecutor
   registry: PoolRegistry
   monitor: PoolHealthMonitor
-  /** The processes that pool_spawn started. */
-  spawner: PoolSpawner
+  /** What pool_spawn made. */
+  spawned: SpawnedPools
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ToolContext } from './context.ts'
 
 export type { ToolContext } from './context.ts'
-export { PoolSpawner, readPoolTypes } from './spawner.ts'
+export { SpawnedPools } from './spawned-pools.ts'
 
 export interface McpHandler extends AsyncDisposable {
   /** Answers one request of MCP's streamable HTTP. The caller has checked who asks (token, Host, Origin). */

@@ -1,38 +1,13 @@
 // Processes of pools that pool_spawn started. They belong to this object: they are drained when it is disposed of, and
 // end with its process, however that ends. Each process is a pool of its own, `<name>-<n>`, so that its heartbeats, health and
 // running tasks are its own. Only commands of the configured types are run, with their argument vectors, through no shell.
-import { readFileSync } from 'node:fs'
-import { PoolmeshError } from '@poolmesh/types'
-import * as z from 'zod'
+import { PoolmeshError, requireExpected, requireWithin } from '@poolmesh/types'
 import { Guard } from './guard.ts'
+import type { ProcessType } from './pool-types.ts'
 import { DRAIN_MS, WorkerProcess } from './worker-process.ts'
 
 /** Processes of all groups together. */
 const MAX_PROCESSES = 64
-
-const typesSchema = z.record(
-  z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
-  z.strictObject({
-    command: z.string().min(1),
-    args: z.array(z.string()).default([]),
-    /** Names of variables that go along; PATH, HOME and those of NATS always do. */
-    env: z.array(z.string()).default([]),
-  }),
-)
-export type PoolTypes = z.output<typeof typesSchema>
-
-/** @throws PoolmeshError INVALID_SETTING where the file cannot be read or says something else */
-export function readPoolTypes(path: string | undefined): PoolTypes {
-  if (path === undefined) return {}
-  try {
-    return typesSchema.parse(JSON.parse(readFileSync(path, 'utf8')))
-  } catch (error) {
-    const why = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message
-    throw new PoolmeshError('INVALID_SETTING', `the file of pool types ${path} cannot be used: ${why}`, [
-      { path: 'POOLMESH_SPAWN_FILE', message: 'must name a JSON file of pool types' },
-    ])
-  }
-}
 
 export interface SpawnRequest {
   poolType: string
@@ -42,6 +17,7 @@ export interface SpawnRequest {
 }
 
 interface Group extends SpawnRequest {
+  type: ProcessType
   processes: WorkerProcess[]
   next: number
 }
@@ -51,53 +27,66 @@ export interface GroupState {
   pool_type: string
   min_workers: number
   max_workers: number
+  workers: number
   processes: { pool: string; pid: number | null; restarts: number; state: string }[]
 }
 
+interface ScaleOptions {
+  /** Processes that there must be now. */
+  expected?: number | undefined
+  /** Tasks that run in each pool: where processes are drained, those with the fewest. */
+  running?: ReadonlyMap<string, number>
+}
+
 export class PoolSpawner implements AsyncDisposable {
-  readonly #types: PoolTypes
   readonly #env: Readonly<Record<string, string>>
+  readonly #ended: (pool: string) => Promise<void>
   readonly #groups = new Map<string, Group>()
+  /** Groups whose processes have not all ended: another of that name would register the same pools. */
+  readonly #closing = new Set<string>()
   /** Processes that are draining count until they are gone. */
   readonly #draining = new Set<WorkerProcess>()
   readonly #guard = new Guard(DRAIN_MS)
   #closed = false
 
-  /** @param env what every process gets: where the server is */
-  constructor(types: PoolTypes, env: Readonly<Record<string, string>>) {
-    this.#types = types
+  /**
+   * @param env what every process gets: where the server is
+   * @param ended a process that was drained is gone; never rejects
+   */
+  constructor(env: Readonly<Record<string, string>>, ended: (pool: string) => Promise<void>) {
     this.#env = env
+    this.#ended = ended
   }
 
-  /** @throws PoolmeshError NOT_FOUND for a type that is not configured, CONFLICT, OVERLOADED, INVALID_INPUT */
-  spawn(request: SpawnRequest): GroupState {
-    const { poolType, name, min, max } = request
-    if (!Object.hasOwn(this.#types, poolType)) {
-      const known = Object.keys(this.#types).join(', ') || 'none: the setting spawn_file names no file'
-      throw new PoolmeshError('NOT_FOUND', `there is no pool type ${poolType}; configured are: ${known}`)
-    }
+  /** @throws PoolmeshError CONFLICT, OVERLOADED */
+  spawn(type: ProcessType, request: SpawnRequest): GroupState {
+    const { name, min } = request
     if (this.#groups.has(name)) throw new PoolmeshError('CONFLICT', `the pool ${name} is already spawned`)
-    if (min > max) throw new PoolmeshError('INVALID_INPUT', 'min_workers is more than max_workers')
+    if (this.#closing.has(name)) throw new PoolmeshError('CONFLICT', `the pool ${name} is still being closed`)
     this.#requireRoom(min)
-    const group: Group = { ...request, processes: [], next: 1 }
+    const group: Group = { ...request, type, processes: [], next: 1 }
     this.#groups.set(name, group)
     this.#add(group, min)
     return this.state(name)
   }
 
-  /** @throws PoolmeshError NOT_FOUND, OVERLOADED, INVALID_INPUT outside of its min and max */
-  scale(name: string, target: number): GroupState {
+  /** @throws PoolmeshError NOT_FOUND, OVERLOADED, CONFLICT, INVALID_INPUT outside of its min and max */
+  scale(name: string, target: number, { expected, running }: ScaleOptions = {}): GroupState {
     const group = this.#require(name)
-    if (target < group.min || target > group.max)
-      throw new PoolmeshError(
-        'INVALID_INPUT',
-        `target_workers must be ${group.min} to ${group.max} for the pool ${name}`,
-      )
+    requireWithin(name, { min_workers: group.min, max_workers: group.max }, target)
+    requireExpected(name, group.processes.length, expected)
     const more = target - group.processes.length
     if (more > 0) {
       this.#requireRoom(more)
       this.#add(group, more)
-    } else for (const process of group.processes.splice(target)) void this.#drain(process)
+    } else if (more < 0) {
+      const load = ({ pool }: WorkerProcess): number => running?.get(pool) ?? 0
+      // Of equals the one that was started last: sorting keeps their order.
+      const surplus = group.processes.toReversed().sort((a, b) => load(a) - load(b))
+      const leaving = new Set(surplus.slice(0, -more))
+      group.processes = group.processes.filter((process) => !leaving.has(process))
+      for (const process of leaving) void this.#drain(process)
+    }
     return this.state(name)
   }
 
@@ -105,7 +94,9 @@ export class PoolSpawner implements AsyncDisposable {
   async close(name: string): Promise<number> {
     const { processes } = this.#require(name)
     this.#groups.delete(name)
+    this.#closing.add(name)
     await Promise.all(processes.map((process) => this.#drain(process)))
+    this.#closing.delete(name)
     return processes.length
   }
 
@@ -124,6 +115,7 @@ export class PoolSpawner implements AsyncDisposable {
       pool_type: poolType,
       min_workers: min,
       max_workers: max,
+      workers: processes.length,
       processes: processes.map((process) => process.state()),
     }
   }
@@ -142,8 +134,7 @@ export class PoolSpawner implements AsyncDisposable {
   }
 
   #add(group: Group, count: number): void {
-    const type = this.#types[group.poolType]
-    if (!type) return
+    const { type } = group
     const passed = ['PATH', 'HOME', ...type.env].flatMap((key) => {
       const value = process.env[key]
       return value === undefined ? [] : [[key, value] as const]
@@ -158,6 +149,7 @@ export class PoolSpawner implements AsyncDisposable {
   async #drain(process: WorkerProcess): Promise<void> {
     this.#draining.add(process)
     await process.stop()
+    if (!this.#closed) await this.#ended(process.pool)
     this.#draining.delete(process)
   }
 

@@ -4,6 +4,8 @@ import type { PoolView } from '@poolmesh/types'
 import * as z from 'zod'
 import * as answers from './answers.ts'
 import type { ToolContext } from './context.ts'
+import { spawnedState } from './spawned-pools.ts'
+import type { GroupState } from './spawner.ts'
 
 export interface Telling {
   /** Aborted when the call is cancelled, or its session ends. */
@@ -44,7 +46,7 @@ const prompt = z.string().min(1).describe('What is to be done; the payload of th
 const or = <Schema extends z.ZodType, Value>(schema: Schema, value: Value) =>
   schema.nullish().transform((given) => given ?? value)
 const timeout = or(z.int().min(1).max(3_600), 300).describe('Seconds that the run may take; default 300')
-const workers = z.int().min(1).max(64)
+const workers = z.int().min(1).max(1_000)
 /** Names that agents use for strategies, beyond ours. */
 const SELECTORS: Readonly<Record<string, RoutingStrategy>> = {
   random: RoutingStrategy.ROUND_ROBIN,
@@ -80,43 +82,27 @@ async function execute(context: ToolContext, task: DistributedTaskInput, { signa
   )
 }
 
-const memberNames = ({ spawner }: ToolContext, poolId: string): string[] =>
-  spawner.state(poolId).processes.map(({ pool }) => pool)
-
 /** The pool of that name; of a spawned one, its process with the least load. @throws PoolmeshError NOT_FOUND */
-async function poolOf(context: ToolContext, poolId: string): Promise<PoolView> {
-  if (!context.spawner.has(poolId)) return await context.registry.getPoolStatus(poolId)
-  const found = await registered(context, poolId)
+async function poolOf({ spawned, registry }: ToolContext, poolId: string): Promise<PoolView> {
+  if (spawned.processesOf(poolId) === null) return await registry.getPoolStatus(poolId)
+  const found = await spawned.registered(poolId)
   const [best] = found.filter((pool) => pool.is_available).sort((a, b) => a.load_factor - b.load_factor)
   const pool = best ?? found[0]
   if (pool) return pool
   throw new PoolmeshError('UNAVAILABLE', `no process of the pool ${poolId} has registered yet`)
 }
 
-async function registered(context: ToolContext, poolId: string): Promise<PoolView[]> {
-  const views = memberNames(context, poolId).map((name) => context.registry.getPoolStatus(name))
-  const settled = await Promise.allSettled(views)
-  return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-}
-
-async function closePool(context: ToolContext, poolId: string): Promise<object> {
-  const { registry, spawner } = context
-  if (spawner.has(poolId)) {
-    const names = memberNames(context, poolId)
-    const ended = await spawner.close(poolId)
-    // One that was killed, or told to end before it had begun, did not say so itself.
-    await Promise.allSettled(names.map((name) => registry.deregisterPool(name)))
-    return { pool_id: poolId, closed: true, processes_ended: ended }
-  }
-  await registry.deregisterPool(poolId, { drain: true })
-  return { pool_id: poolId, closed: true, processes_ended: 0 }
-}
+/** Our processes, and those of the registered pools that some pool_spawn made. */
+const spawnedOf = ({ spawned }: ToolContext, pools: readonly PoolView[]): GroupState[] => [
+  ...spawned.processGroups(),
+  ...pools.flatMap((pool) => spawnedState(pool) ?? []),
+]
 
 export const TOOLS: readonly Tool[] = [
   define({
     name: 'pool_list',
     title: 'List pools',
-    description: 'The pools that there are, a page at a time, and those that were spawned here.',
+    description: 'The pools that there are, a page at a time, and those of them that were spawned.',
     input: z.object({
       capability: or(z.string(), undefined),
       region: or(z.string(), undefined),
@@ -126,25 +112,28 @@ export const TOOLS: readonly Tool[] = [
     }),
     output: answers.list,
     annotations: READS,
-    run: async ({ registry, spawner }, args) => ({
-      ...(await registry.listPools(args)),
-      spawned: spawner.names().map((name) => spawner.state(name)),
-    }),
+    async run(context, args) {
+      const page = await context.registry.listPools(args)
+      return { ...page, spawned: spawnedOf(context, page.pools) }
+    },
   }),
   define({
     name: 'pool_spawn',
     title: 'Start a pool',
-    description: 'Starts worker processes of a configured pool type. Each becomes a pool `<name>-<n>`.',
+    description:
+      'Makes a pool of a configured type: worker processes, each of which becomes a pool `<name>-<n>`, or a Kubernetes pool, which runs a Job for each task.',
     input: z.object({
       pool_type: id,
       name: id.max(56),
-      min_workers: or(workers, 1).describe('Started at once; default 1'),
-      max_workers: or(workers, 10).describe('Default 10'),
+      min_workers: or(workers, undefined).describe(
+        'It begins with so many; the default is a setting, as a rule 1',
+      ),
+      max_workers: or(workers, undefined).describe('The default is a setting, as a rule 10'),
     }),
     output: answers.group,
     annotations: STARTS,
-    run: async ({ spawner }, { pool_type, name, min_workers, max_workers }) =>
-      spawner.spawn({ poolType: pool_type, name, min: min_workers, max: max_workers }),
+    run: ({ spawned }, { pool_type, name, min_workers, max_workers }) =>
+      spawned.spawn({ poolType: pool_type, name, min: min_workers, max: max_workers }),
   }),
   define({
     name: 'pool_execute',
@@ -187,46 +176,49 @@ export const TOOLS: readonly Tool[] = [
   define({
     name: 'pool_monitor',
     title: 'Watch pools',
-    description: 'How busy pools are, and the processes of those that were spawned here.',
+    description: 'How busy pools are, and how many workers those have that were spawned.',
     input: z.object({ pool_ids: or(z.array(id).max(100), undefined).describe('Default: all, at most 100') }),
     output: answers.monitor,
     annotations: READS,
     async run(context, { pool_ids }) {
-      const { registry, spawner } = context
-      const names = pool_ids ?? (await registry.listPools({ limit: 100 })).pools.map(({ name }) => name)
-      const own = spawner.names().filter((name) => pool_ids === undefined || pool_ids.includes(name))
-      const asked = names.filter((name) => !spawner.has(name)).map((name) => registry.getPoolStatus(name))
-      return { pools: await Promise.all(asked), spawned: own.map((name) => spawner.state(name)) }
+      const { registry, spawned } = context
+      const names = pool_ids?.filter((name) => spawned.processesOf(name) === null)
+      const pools = names
+        ? await Promise.all(names.map((name) => registry.getPoolStatus(name)))
+        : (await registry.listPools({ limit: 100 })).pools
+      const asked = (group: GroupState): boolean => pool_ids?.includes(group.pool_id) ?? true
+      return { pools, spawned: spawnedOf(context, pools).filter(asked) }
     },
   }),
   define({
     name: 'pool_scale',
     title: 'Scale a pool',
-    description: 'Starts or drains processes of a pool that was spawned here, within its min and max.',
+    description:
+      'Changes how many workers a pool has, within its min and max: processes are started or drained, of a Kubernetes pool more or fewer Jobs run at the same time.',
     input: z.object({ pool_id: id, target_workers: workers }),
     output: answers.group,
     annotations: ENDS,
-    run: async ({ spawner }, { pool_id, target_workers }) => spawner.scale(pool_id, target_workers),
+    run: ({ spawned }, { pool_id, target_workers }) => spawned.scale(pool_id, target_workers),
   }),
   define({
     name: 'pool_close',
     title: 'Close a pool',
-    description: 'Drains a pool and takes it out; ends its processes if it was spawned here.',
+    description:
+      'Drains a pool and takes it out; ends its processes if it was spawned here, removes its Jobs if it is a spawned Kubernetes pool.',
     input: z.object({ pool_id: id }),
     output: answers.closed,
     annotations: ENDS,
-    run: (context, { pool_id }) => closePool(context, pool_id),
+    run: ({ spawned }, { pool_id }) => spawned.close(pool_id),
   }),
   define({
     name: 'pool_close_all',
     title: 'Close all spawned pools',
-    description: 'Closes every pool that was spawned here. Others stay as they are.',
+    description:
+      'Closes every pool that was spawned: the processes of this server, and all spawned Kubernetes pools. Others stay as they are.',
     input: z.object({}),
     output: z.object({ closed: z.array(answers.closed) }),
     annotations: ENDS,
-    run: async (context) => ({
-      closed: await Promise.all(context.spawner.names().map((name) => closePool(context, name))),
-    }),
+    run: async ({ spawned }) => ({ closed: await spawned.closeAll() }),
   }),
   define({
     name: 'pool_health',
@@ -238,7 +230,7 @@ export const TOOLS: readonly Tool[] = [
     async run(context, { pool_id }) {
       const { monitor } = context
       if (pool_id === undefined) return { pools: await monitor.checkAllPools() }
-      const names = context.spawner.has(pool_id) ? memberNames(context, pool_id) : [pool_id]
+      const names = context.spawned.processesOf(pool_id) ?? [pool_id]
       const checked = await Promise.all(
         names.map(async (name) => [name, await monitor.checkPool(name)] as const),
       )

@@ -12,7 +12,14 @@ const workers = z.int().min(1)
 
 /** `metadata.scaling` of a pool: its `max_workers` may be changed within these. */
 export const scalingSchema = z
-  .looseObject({ min_workers: workers, max_workers: workers })
+  .looseObject({
+    min_workers: workers,
+    max_workers: workers,
+    spawned: z
+      .string()
+      .optional()
+      .describe('The configured type that pool_spawn made it of: when it has drained its Jobs are removed.'),
+  })
   .refine(({ min_workers, max_workers }) => min_workers <= max_workers, {
     path: ['min_workers'],
     message: 'is more than max_workers',
@@ -28,7 +35,7 @@ export function scalingOf(pool: Pick<PoolDescriptor, 'metadata'>): Scaling | nul
 export const scalablePoolSchema = z.looseObject({
   name: idSchema,
   scaler: idSchema.describe('Who changes it: asked at pool.scale.<scaler>.'),
-  pool_type: z.string().describe('Of the registry: a type of pool. Of pool_spawn: the configured type.'),
+  pool_type: z.string().describe('The configured type that pool_spawn made it of, else the type of pool.'),
   min_workers: z.int(),
   max_workers: z.int(),
   workers: z.int().describe('That there are now, or are being started.'),

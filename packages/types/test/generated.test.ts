@@ -83,12 +83,14 @@ test('every subject has a channel', () => {
     'healthSubject',
     'heartbeatSubject',
     'progressSubject',
+    'scaleSubject',
     'submittedSubject',
     'workSubject',
   ])
   for (const [name, make] of makers) {
     const ofTask = name === 'completedSubject' || name === 'deadSubject'
-    const parts = name === 'submittedSubject' ? ['{lane}', '{id}'] : [ofTask ? '{id}' : '{name}']
+    const only = name === 'scaleSubject' ? '{scaler}' : ofTask ? '{id}' : '{name}'
+    const parts = name === 'submittedSubject' ? ['{lane}', '{id}'] : [only]
     expect(addresses, name).toContain(make(...parts))
   }
 })

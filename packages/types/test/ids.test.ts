@@ -112,6 +112,7 @@ test('subjects are those of the contract', () => {
     'pool.get',
     'pool.stats',
     'pool.discover',
+    'pool.scalable',
     'health.check',
     'health.history',
     'health.stats',

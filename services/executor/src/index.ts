@@ -173,12 +173,17 @@ async function start(
   owned.defer(() => parked.stop())
   const draining: DrainingPools = new Map()
   const review = owned.use(new Review({ engine, adapter, mayAct, term: () => tenure, log }))
-  const replaced = (pool: StoredPool): void => {
-    runLog.replaced(pool.name)
-    review.replaced(pool)
+  const changes = {
+    replaced(pool: StoredPool): void {
+      runLog.replaced(pool.name)
+      review.replaced(pool)
+    },
+    retired(pool: StoredPool): void {
+      if (mayAct()) adapter.retire(pool)
+    },
   }
   owned.use(
-    await followPools(nc, poolListener(engine, adapter, draining, log, replaced), (subject) =>
+    await followPools(nc, poolListener(engine, adapter, draining, log, changes), (subject) =>
       log.warn({ subject }, 'not readable, ignored'),
     ),
   )

@@ -21,13 +21,19 @@ function isReplaced(before: StoredPool | undefined, pool: StoredPool): boolean {
   return instance === undefined ? pool.current_workers === 0 : instance !== instanceOf(before)
 }
 
-/** @param replaced another process has the pool's name now */
+interface Changes {
+  /** Another process has the pool's name now. */
+  replaced(pool: StoredPool): void
+  /** A pool that drained was taken out. */
+  retired(pool: StoredPool): void
+}
+
 export function poolListener(
   engine: TaskEngine<Held>,
   adapter: Pick<PoolAdapter, 'serves' | 'traits' | 'obstacle'>,
   draining: DrainingPools,
   log: Logger,
-  replaced: (pool: StoredPool) => void,
+  changes: Changes,
 ): PoolListener {
   const { table } = engine
   const registrations = new Map<string, StoredPool>()
@@ -61,9 +67,10 @@ export function poolListener(
       })
       engine.suspensions.clear(pool.name)
       apply(pool.name)
-      if (isReplaced(before, pool)) replaced(pool)
+      if (isReplaced(before, pool)) changes.replaced(pool)
     },
     removed(name) {
+      const before = registrations.get(name)
       registrations.delete(name)
       draining.delete(name)
       if (!table.get(name)) return
@@ -71,6 +78,7 @@ export function poolListener(
       engine.poolLost(name)
       engine.suspensions.clear(name)
       table.remove(name)
+      if (before?.draining) changes.retired(before)
     },
     health(name, health) {
       if (health) verdicts.set(name, health)

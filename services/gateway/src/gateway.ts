@@ -1,7 +1,7 @@
 // HTTP for people and programs, on loopback unless told otherwise. It decides nothing: it asks and tells what is on the bus.
 import { type MetricsSink, requirePort, type StartService, serve } from '@poolmesh/bus'
 import { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
-import { createMcpHandler, PoolSpawner, readPoolTypes } from '@poolmesh/mcp'
+import { createMcpHandler, SpawnedPools } from '@poolmesh/mcp'
 import { loadRegistry, MetricSources } from '@poolmesh/metrics'
 import { activeTracing } from '@poolmesh/tracing'
 import { openPage } from '@poolmesh/web'
@@ -23,16 +23,11 @@ export const startGateway: StartService = async (context) => {
   const { http_host: host, http_port: port, heartbeat_interval, heartbeats_missed } = settings.poolmesh
   await requirePort(port, host, 'POOLMESH_HTTP_PORT')
   await using parts = new AsyncDisposableStack()
-  // Its processes are drained last, when nobody can start more.
-  const spawner = parts.use(
-    new PoolSpawner(readPoolTypes(settings.poolmesh.spawn_file), {
-      NATS_URL: nc.getServer().replace(/^(?!\w+:\/\/)/, 'nats://'),
-      ...(settings.poolmesh.nats_token === undefined
-        ? {}
-        : { POOLMESH_NATS_TOKEN: settings.poolmesh.nats_token }),
-    }),
-  )
   const executor = parts.use(new DistributedTaskExecutor(nc))
+  const registry = new PoolRegistry(nc)
+  const url = nc.getServer().replace(/^(?!\w+:\/\/)/, 'nats://')
+  // Its processes are drained late, when nobody can start more.
+  const spawned = parts.use(await SpawnedPools.open({ nc, registry, executor, settings, log, url }))
   const live = parts.use(
     await Live.open({ nc, executor, log, heartbeatValidMs: heartbeat_interval * heartbeats_missed * 1_000 }),
   )
@@ -42,7 +37,7 @@ export const startGateway: StartService = async (context) => {
   const gateway: Gateway = {
     ...context,
     executor,
-    registry: new PoolRegistry(nc),
+    registry,
     monitor: parts.use(new PoolHealthMonitor(nc)),
     live,
     traces: await openTraces(),
@@ -51,7 +46,7 @@ export const startGateway: StartService = async (context) => {
   // Built where it is not there yet, which nobody waits for: until then it says so.
   const page = openPage(log)
   const web: Plug = { page: (path, acceptEncoding) => page.answer(path, acceptEncoding) }
-  const mcp = createMcpHandler({ ...gateway, spawner })
+  const mcp = createMcpHandler({ ...gateway, spawned })
   const app = await buildApp(gateway, readinessProbe(nc), [web, mcpPlug(mcp)])
   // Streams of events and requests that wait are ended first: nobody waits for them.
   parts.defer(() => app.close())

@@ -27,7 +27,7 @@ export function scalablePool(pool: PoolDescriptor): ScalablePool | null {
     scaling && {
       name: pool.name,
       scaler: REGISTRY_SCALER,
-      pool_type: pool.pool_type,
+      pool_type: scaling.spawned ?? pool.pool_type,
       min_workers: scaling.min_workers,
       max_workers: scaling.max_workers,
       workers: pool.max_workers,

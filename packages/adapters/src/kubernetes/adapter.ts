@@ -1,16 +1,16 @@
 // Pools that are a namespace of a Kubernetes cluster and a Job template: each run is a Job (docs/kubernetes.md).
 import { type ClaimCheck, isPayloadRef, type Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
-import type { DistributedTask, PoolDescriptor } from '@poolmesh/types'
+import { type DistributedTask, type JobTemplate, type PoolDescriptor, scalingOf } from '@poolmesh/types'
 import type { KnownRuns, PoolAdapter, RunEvents, Traits } from '../adapter.ts'
 import { ClusterAccess } from './access.ts'
-import { deleteJob, findJob } from './deletion.ts'
+import { deleteJob, deleteJobs, findJob } from './deletion.ts'
 import { failureOf } from './failures.ts'
 import { jobName, writtenOn } from './job.ts'
 import { NamespaceJobs } from './namespace.ts'
 import { endOf } from './outcome.ts'
 import { JobRun } from './run.ts'
-import { type JobTemplate, templateOf } from './template.ts'
+import { templateOf } from './template.ts'
 
 const TRAITS: Traits = { cancel: 'acknowledged', output: true, adoption: 'by_id' }
 /** A Job that ended when nobody looked is somebody's run still; what ended earlier was written down, or told. */
@@ -227,6 +227,27 @@ export class KubernetesAdapter implements PoolAdapter {
     })
     await Promise.race([Promise.all(all), late])
     return new Map(found)
+  }
+
+  /** Of a pool that pool_spawn made nothing stays in the cluster. Should this fail, the cluster removes what has ended by itself. */
+  retire(pool: PoolDescriptor): void {
+    if (pool.pool_type !== 'kubernetes' || scalingOf(pool)?.spawned === undefined) return
+    const place = this.#placeOf(pool)
+    this.#places.delete(pool.name)
+    if (place) void this.#removeEnded(pool.name, place.jobs)
+  }
+
+  async #removeEnded(pool: string, jobs: NamespaceJobs): Promise<void> {
+    const { signal } = this.#closing
+    try {
+      const found = await jobs.list(pool, signal)
+      const ended = found.jobs.filter((job) => writtenOn(job)?.pool === pool && endOf(job) !== null)
+      await deleteJobs(await jobs.client, ended, signal)
+      if (ended.length > 0) this.#parts.log.info({ pool_name: pool, jobs: ended.length }, 'Jobs removed')
+    } catch (error) {
+      const reason = failureOf(error).problem
+      if (!signal.aborted) this.#parts.log.warn({ pool_name: pool, reason }, 'Jobs cannot be removed')
+    }
   }
 
   sweep(): void {

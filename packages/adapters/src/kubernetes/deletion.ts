@@ -65,6 +65,29 @@ export async function deleteJob(job: Doomed, signal: AbortSignal): Promise<Delet
 }
 
 /**
+ * Deletes Jobs that have ended, one after the other: nobody waits for it, and a cluster has other work.
+ * @throws what the client throws, but for a Job that is gone or another by now
+ */
+export async function deleteJobs(
+  { batch }: ClusterClient,
+  jobs: readonly V1Job[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { metadata } of jobs) {
+    signal.throwIfAborted()
+    const { name, namespace, uid } = metadata ?? {}
+    if (name === undefined || namespace === undefined || uid === undefined) continue
+    const body = { propagationPolicy: 'Background', preconditions: { uid } }
+    try {
+      await batch.deleteNamespacedJob({ namespace, name, body })
+    } catch (error) {
+      const { kind } = failureOf(error)
+      if (kind !== 'not_found' && kind !== 'exists') throw error
+    }
+  }
+}
+
+/**
  * The Job of that name, or null: there is none.
  * @throws what the client throws, after a while in which it was asked again
  */

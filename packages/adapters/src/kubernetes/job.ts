@@ -2,9 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { V1ConfigMap, V1Job } from '@kubernetes/client-node'
 import type { Run } from '@poolmesh/core'
-import { isId } from '@poolmesh/types'
+import { isId, type JobTemplate } from '@poolmesh/types'
 import { traceHeaders } from '../trace-context.ts'
-import type { JobTemplate } from './template.ts'
 
 const LABELS = {
   managedBy: 'app.kubernetes.io/managed-by',

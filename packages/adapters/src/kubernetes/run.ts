@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { V1Job, V1Pod } from '@kubernetes/client-node'
 import type { Logger } from '@poolmesh/bus'
 import type { Run } from '@poolmesh/core'
+import type { JobTemplate } from '@poolmesh/types'
 import type { RunEvents } from '../adapter.ts'
 import type { ClusterClient } from './access.ts'
 import { deleteJob, podsOf } from './deletion.ts'
@@ -25,7 +26,6 @@ import {
 import type { Follower, NamespaceJobs } from './namespace.ts'
 import { endOf, hindranceOf, isCompleted, needsLog, type Outcome, outcomeOf } from './outcome.ts'
 import { Telling } from './telling.ts'
-import type { JobTemplate } from './template.ts'
 
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 5_000

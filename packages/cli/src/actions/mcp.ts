@@ -1,5 +1,5 @@
-import { loadSettings } from '@poolmesh/bus'
-import { PoolSpawner, readPoolTypes, serveMcpStdio } from '@poolmesh/mcp'
+import { loadSettings, silentLogger } from '@poolmesh/bus'
+import { SpawnedPools, serveMcpStdio } from '@poolmesh/mcp'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { onInterrupt } from '../interrupt.ts'
 import type { CommonOptions } from '../options.ts'
@@ -7,16 +7,19 @@ import { withSystem } from '../system.ts'
 
 /** The processes that pool_spawn starts live no longer than this one. */
 export async function serveTools(options: CommonOptions): Promise<ExitCode> {
-  const { spawn_file, nats_token } = loadSettings().poolmesh
-  const types = readPoolTypes(spawn_file)
+  const settings = loadSettings()
   await withSystem(options, async (system) => {
+    const { connection: nc, executor, registry, monitor, url } = system
     using interruption = onInterrupt()
-    await using spawner = new PoolSpawner(types, {
-      NATS_URL: system.url,
-      ...(nats_token === undefined ? {} : { POOLMESH_NATS_TOKEN: nats_token }),
+    await using spawned = await SpawnedPools.open({
+      nc,
+      registry,
+      executor,
+      settings,
+      url,
+      log: silentLogger(),
     })
-    const { connection: nc, executor, registry, monitor } = system
-    await serveMcpStdio({ nc, executor, registry, monitor, spawner }, interruption.signal)
+    await serveMcpStdio({ nc, executor, registry, monitor, spawned }, interruption.signal)
   })
   return EXIT.done
 }
