@@ -77,11 +77,15 @@ export class TaskTraces {
     }
   }
 
-  #waited({ entry, attempt, startedAt }: Run): void {
+  #waited({ entry, attempt, pool, startedAt }: Run): void {
     const { span } = this.#taskOf(entry)
     const { task_id } = entry.task
     const queue = this.#start('poolmesh.queue', task_id, `queue ${attempt}`, span, entry.waitingSince)
-    queue.setAttributes({ 'poolmesh.attempt': attempt, 'poolmesh.lane': entry.batch.lane })
+    queue.setAttributes({
+      'poolmesh.attempt': attempt,
+      'poolmesh.pool': pool.name,
+      'poolmesh.lane': entry.batch.lane,
+    })
     queue.end(startedAt)
   }
 
