@@ -2,6 +2,7 @@
 // message, this 4 to 10 (docs/decisions/0001-batch-log.md).
 import {
   createInbox,
+  type Msg,
   type MsgHdrs,
   type NatsConnection,
   type Payload,
@@ -54,9 +55,7 @@ export class Publisher implements Disposable {
       callback: (error, message) => {
         if (error) return
         const waiting = this.#waiting.take(Number(message.subject.slice(this.#inbox.length)))
-        waiting?.done(
-          outcomeOf(message.headers?.code ?? 0, message.data.length === 0 ? '' : message.string()),
-        )
+        waiting?.done(storedAt(message.data) ?? outcomeOf(message.headers?.code ?? 0, message))
       },
     })
     this.#timer = setInterval(() => this.#expire(), 250)
@@ -80,7 +79,7 @@ export class Publisher implements Disposable {
     const ticket = this.#waiting.add({ done, deadline: performance.now() + this.#timeoutMs })
     const reply = `${this.#inbox}${ticket}`
     try {
-      this.#nc.publish(subject, data, headers ? { reply, headers } : { reply })
+      this.#nc.publish(subject, bytesOf(data), headers ? { reply, headers } : { reply })
     } catch (error) {
       this.#waiting.take(ticket)
       const message = (error as Error).message
@@ -101,7 +100,7 @@ export class Publisher implements Disposable {
   /** Tells somebody something that is not stored: no answer is awaited. */
   tell(subject: string, data: Payload): void {
     try {
-      this.#nc.publish(subject, data)
+      this.#nc.publish(subject, bytesOf(data))
     } catch {
       // Too large, not a subject, or the connection is gone: whoever was to be told asks after a silence.
     }
@@ -133,8 +132,39 @@ export class Publisher implements Disposable {
   }
 }
 
+/** From Node's pool of buffers: less than half of what the client's TextEncoder costs for a message of some hundred bytes. */
+const bytesOf = (data: Payload): Uint8Array => (typeof data === 'string' ? Buffer.from(data) : data)
+
+const BEGIN = Buffer.from('{"stream":')
+const SEQUENCE = Buffer.from(',"seq":')
+const [ZERO, NINE, BRACE] = [0x30, 0x39, 0x7d]
+
+/**
+ * What nearly every answer is, read without making anything of it: `{"stream":"…","seq":n}`.
+ * @returns null: it is something else, or says more
+ */
+function storedAt(data: Uint8Array): PublishOutcome | null {
+  let at = data.length - 1
+  if (data[at] !== BRACE || !isAt(data, 0, BEGIN)) return null
+  let seq = 0
+  let scale = 1
+  for (at--; at > 0; at--) {
+    const digit = data[at] as number
+    if (digit < ZERO || digit > NINE) break
+    seq += scale * (digit - ZERO)
+    scale *= 10
+  }
+  if (seq === 0 || !isAt(data, at + 1 - SEQUENCE.length, SEQUENCE)) return null
+  return { kind: 'stored', seq, duplicate: false }
+}
+
+function isAt(data: Uint8Array, start: number, what: Uint8Array): boolean {
+  for (let i = 0; i < what.length; i++) if (data[start + i] !== what[i]) return false
+  return true
+}
+
 /** `{"stream":"…","seq":n}` or `{"error":{…}}`; a 503 says that no stream listens to the subject. */
-function outcomeOf(status: number, text: string): PublishOutcome {
+function outcomeOf(status: number, message: Msg): PublishOutcome {
   if (status === 503)
     return {
       kind: 'unknown',
@@ -142,11 +172,11 @@ function outcomeOf(status: number, text: string): PublishOutcome {
       noStream: true,
     }
   try {
-    const answer = JSON.parse(text) as {
+    const answer = message.json<{
       seq?: number
       duplicate?: boolean
       error?: { err_code?: number; code?: number; description?: string }
-    }
+    }>()
     if (answer.error)
       return {
         kind: 'refused',

@@ -59,6 +59,8 @@ function readAck(reply: string): { deliveries: number; sequence: number; at: num
 }
 
 const EMPTY = new Uint8Array(0)
+const ACK = Buffer.from('+ACK')
+const WORKING = Buffer.from('+WPI')
 
 /** A message of a stream as it was delivered. */
 export class PulledMessage implements TaskMessage {
@@ -99,7 +101,7 @@ export class PulledMessage implements TaskMessage {
   }
 
   ack(): void {
-    this.#say('+ACK')
+    this.#say(ACK)
   }
 
   nak(delayMs = 0): void {
@@ -107,10 +109,10 @@ export class PulledMessage implements TaskMessage {
   }
 
   working(): void {
-    this.#say('+WPI')
+    this.#say(WORKING)
   }
 
-  #say(what: string): void {
+  #say(what: string | Uint8Array): void {
     if (this.#reply !== '' && !this.#nc.isClosed()) this.#nc.publish(this.#reply, what)
   }
 }

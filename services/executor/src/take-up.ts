@@ -152,14 +152,14 @@ export class TakeUp implements Disposable {
       again(held, message)
       return
     }
-    const { headers } = message
-    const branch = headers?.has(HEADERS.parent) === true
+    const { branch, submitted, notify } = readHeaders(message)
     const subject = branch ? branchResultSubject(id) : completedSubject(id)
-    if (!handedOver && MADE_UP_ID.test(id) && !headers?.has(HEADERS.submitted)) {
-      this.#accept({ message, lane, id, subject, handedOver }, NO_RESULTS)
+    const submittedAt = Number(submitted) || message.at
+    const one = { message, lane, id, subject, handedOver, submittedAt, notify }
+    if (!handedOver && submitted === null && MADE_UP_ID.test(id)) {
+      this.#accept(one, NO_RESULTS)
       return
     }
-    const one = { message, lane, id, subject, handedOver }
     this.#looking++
     // An id of the form <batch>-<index> may have been run in the other way, in a batch or alone.
     const other = branch || MADE_UP_ID.test(id) ? null : this.#otherIds(message, id)
@@ -210,7 +210,10 @@ export class TakeUp implements Disposable {
     this.#whenRecovered()
   }
 
-  #accept({ message, lane, id, subject, handedOver }: Taken, stored: StoredResults): void {
+  #accept(
+    { message, lane, id, subject, handedOver, submittedAt, notify }: Taken,
+    stored: StoredResults,
+  ): void {
     const { engine, rejections } = this.#options
     const held = engine.holds(id)
     if (held) {
@@ -231,8 +234,6 @@ export class TakeUp implements Disposable {
       this.#toDistributor(message, first)
       return
     }
-    const submittedAt = Number(message.headers?.get(HEADERS.submitted)) || message.at
-    const notify = message.headers?.get(HEADERS.notify) || null
     const handle: Held = {
       message,
       others: [],
@@ -345,6 +346,25 @@ interface Taken {
   subject: string
   /** A predecessor had it. */
   handedOver: boolean
+  /** Milliseconds since the epoch. */
+  submittedAt: number
+  /** Who is told of its results. */
+  notify: string | null
+}
+
+/** In one pass: each look by name would list them all. */
+function readHeaders({ headers }: TaskMessage): {
+  branch: boolean
+  submitted: string | null
+  notify: string | null
+} {
+  const read = { branch: false, submitted: null as string | null, notify: null as string | null }
+  if (!headers) return read
+  for (const [name, [value = '']] of headers)
+    if (name === HEADERS.notify) read.notify = value || null
+    else if (name === HEADERS.submitted) read.submitted = value
+    else if (name === HEADERS.parent) read.branch = true
+  return read
 }
 
 interface Read {
