@@ -60,11 +60,41 @@ async function scriptFor(shell: string): Promise<string | null> {
   return null
 }
 
-test('zsh reads its script', async () => {
+/** A zsh at a pseudo-terminal: each line is typed into it, completed, and printed as it then stands. */
+const TYPIST = String.raw`
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1= PS2= RPS1=; autoload -Uz compinit && compinit -u -D && source $1"
+zpty -w shell 'show() { print -r -- "<$BUFFER>"; BUFFER= }; zle -N show; bindkey "^X^B" show; bindkey "^I" complete-word; print -r -- "<re""ady>"'
+zpty -r shell said '*<ready>*'
+for line in "\${@:2}"; do
+  zpty -n -w shell "$line"$'\t\x18\x02'
+  zpty -r shell said '*<poolmesh*>*'
+  print -r -- "\${\${said##*<}%%>*}"
+done
+zpty -d shell
+`.replaceAll('\\$', '$')
+
+test('zsh completes commands, options and what an option may be', async () => {
   const file = await scriptFor('zsh')
   if (file === null) return
-  const check = spawn('zsh', ['-f', '-n', file], { env: environment({}) })
-  expect(await follow(check).ended).toEqual({ code: 0, stdout: '', stderr: '' })
+  const lines = [
+    ['poolmesh po', 'poolmesh pools '],
+    ['poolmesh tasks su', 'poolmesh tasks submit '],
+    ['poolmesh pools list --a', 'poolmesh pools list --active '],
+    ['poolmesh pools list --format js', 'poolmesh pools list --format json '],
+    ['poolmesh submit x --strategy round', 'poolmesh submit x --strategy round_robin '],
+  ]
+  const typed = lines.map(([line = '']) => line)
+  const zsh = spawn('zsh', ['-f', '-c', TYPIST, 'typist', file, ...typed], {
+    env: environment({ HOME: folder }),
+  })
+  const { code, stdout, stderr } = await follow(zsh).ended
+  expect({ code, stderr, lines: stdout.split('\n').filter(Boolean) }).toEqual({
+    code: 0,
+    stderr: '',
+    lines: lines.map(([, completed]) => completed),
+  })
 })
 
 test('fish completes commands, options and what an option may be', async () => {
