@@ -34,6 +34,10 @@ const EVERY = {
     'A ping of the NATS server and its answer, tried at the scrape.',
     'connection',
   ),
+  poolmesh_trace_spans_total: counter(
+    'Spans that the collector took (`sent`) or that it never got (`lost`). Where traces are on.',
+    'outcome',
+  ),
 }
 
 const REGISTRY = {

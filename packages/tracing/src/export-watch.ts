@@ -16,6 +16,8 @@ const NO_ROOM = 'queue_full'
 const OVERFLOW_TOLD_MS = 60_000
 
 export class ExportWatch {
+  /** Spans, since the process began. */
+  readonly counts = { sent: 0, lost: 0 }
   readonly #log: TracingLog
   /** Since when nothing arrives (ms since the epoch); 0: it does. */
   #failingSince = 0
@@ -34,7 +36,7 @@ export class ExportWatch {
     return {
       export: (spans, done) =>
         exporter.export(spans, (result) => {
-          if (result.code === ExportResultCode.SUCCESS) this.#arrived(target)
+          if (result.code === ExportResultCode.SUCCESS) this.#arrived(spans.length, target)
           else this.#failed(spans.length, target, result.error)
           done(result)
         }),
@@ -44,7 +46,7 @@ export class ExportWatch {
   }
 
   #failed(spans: number, target: string, error: Error | undefined): void {
-    this.#lost += spans
+    this.#lose(spans)
     if (this.#failingSince > 0) return
     this.#failingSince = Date.now()
     this.#log.warn(
@@ -55,7 +57,13 @@ export class ExportWatch {
     this.#lost = 0
   }
 
-  #arrived(target: string): void {
+  #lose(spans: number): void {
+    this.#lost += spans
+    this.counts.lost += spans
+  }
+
+  #arrived(spans: number, target: string): void {
+    this.counts.sent += spans
     if (this.#failingSince === 0) return
     const seconds = Math.round((Date.now() - this.#failingSince) / 1000)
     this.#failingSince = 0
@@ -64,7 +72,7 @@ export class ExportWatch {
   }
 
   #overflowed(spans: number): void {
-    this.#lost += spans
+    this.#lose(spans)
     const now = Date.now()
     if (this.#failingSince > 0 || now - this.#overflowToldAt < OVERFLOW_TOLD_MS) return
     this.#overflowToldAt = now

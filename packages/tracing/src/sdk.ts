@@ -75,10 +75,13 @@ const KINDS = {
 export class Tracing {
   readonly #ids: Ids
   readonly #provider: TracerProvider
+  /** Spans that a collector took, and that it never got. */
+  readonly exported: Readonly<ExportWatch['counts']>
 
-  constructor(ids: Ids, provider: TracerProvider) {
+  constructor(ids: Ids, provider: TracerProvider, exported: Readonly<ExportWatch['counts']>) {
     this.#ids = ids
     this.#provider = provider
+    this.exported = exported
   }
 
   start(name: string, { ids, kind, startTime, parent, attributes }: SpanOptions): Span {
@@ -145,6 +148,7 @@ export async function openTracing(
   env: NodeJS.ProcessEnv,
 ): Promise<Tracing> {
   const ids = new Ids()
+  const watch = new ExportWatch(log)
   const resource = defaultResource()
     .merge(
       resourceFromAttributes({
@@ -160,12 +164,12 @@ export async function openTracing(
     resource: named ? resource.merge(resourceFromAttributes({ 'service.name': named })) : resource,
     sampler: samplerOf(env),
     idGenerator: ids,
-    spanProcessors: await processorsOf(env, new ExportWatch(log)),
+    spanProcessors: await processorsOf(env, watch),
   })
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   propagation.setGlobalPropagator(new W3CTraceContextPropagator())
   trace.setGlobalTracerProvider(provider)
-  return new Tracing(ids, provider)
+  return new Tracing(ids, provider, watch.counts)
 }
 
 async function processorsOf(env: NodeJS.ProcessEnv, watch: ExportWatch): Promise<SpanProcessor[]> {

@@ -3,6 +3,7 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { isConnected, type Logger, type Settings } from '@poolmesh/bus'
 import { loadRegistry, MetricSources, type Metrics, serveMetrics, type Teller } from '@poolmesh/metrics'
+import { activeTracing } from '@poolmesh/tracing'
 import type { ServiceName } from './services.ts'
 
 /** What the supervisor asks a service for; the answer is `{ metrics }`. */
@@ -15,7 +16,11 @@ export class ProcessMetrics {
 
   constructor(services: readonly ServiceName[]) {
     this.#services = services
-    this.sources.source((tell) => tell('poolmesh_process_id', process.pid))
+    this.sources.source((tell) => {
+      tell('poolmesh_process_id', process.pid)
+      for (const [outcome, count] of Object.entries(activeTracing()?.exported ?? {}))
+        tell('poolmesh_trace_spans_total', count, { outcome })
+    })
   }
 
   connection(name: string, nc: NatsConnection): void {
