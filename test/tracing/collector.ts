@@ -12,6 +12,8 @@ export interface CollectedSpan {
   spanId: string
   parentSpanId: string | undefined
   traceState: string | undefined
+  /** Ids of the spans that it is linked to. */
+  links: string[]
   failed: boolean
   /** As texts; of a list, as JSON. */
   attributes: Record<string, string>
@@ -22,7 +24,11 @@ interface Sent {
   resourceSpans: {
     resource: { attributes: Attributes }
     scopeSpans: {
-      spans: (Omit<CollectedSpan, 'attributes'> & { status?: { code?: number }; attributes: Attributes })[]
+      spans: (Omit<CollectedSpan, 'attributes' | 'links'> & {
+        links?: { spanId: string }[]
+        status?: { code?: number }
+        attributes: Attributes
+      })[]
     }[]
   }[]
 }
@@ -51,6 +57,7 @@ export class Collector implements AsyncDisposable {
           spanId: span.spanId,
           parentSpanId: span.parentSpanId,
           traceState: span.traceState,
+          links: (span.links ?? []).map(({ spanId }) => spanId),
           failed: span.status?.code === 2,
           attributes: plain(span.attributes),
         })

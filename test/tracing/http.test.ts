@@ -87,6 +87,20 @@ test('without a caller’s trace it begins one; a refusal is no failure of the s
   })
 })
 
+test('what its caller does not sample has no spans, neither here nor in the executor nor in the pool', async () => {
+  const unsampled = 'c'.repeat(32)
+  const ask = async (traceparent: string): Promise<string> => {
+    const answer = await post('/api/v1/tasks', JSON.stringify(WORDS), { traceparent, prefer: 'wait=60' })
+    return ((await answer.json()) as { task_id: string }).task_id
+  }
+  await ask(`00-${unsampled}-${SUBMITTER}-00`)
+  const id = { 'poolmesh.task.id': await ask(TRACEPARENT) }
+  // A process sends its spans in the order in which they ended.
+  for (const name of ['POST /api/v1/tasks', 'poolmesh.task', 'poolmesh.run'])
+    await until(() => it.collector.named(name, id).length === 1, name)
+  expect(it.collector.spans.filter(({ traceId }) => traceId === unsampled)).toEqual([])
+})
+
 test('many tasks in a request are one span with their number, and each task is under it', async () => {
   const tasks = [WORDS, WORDS, { task_type: 7 }, WORDS]
   await post('/api/v1/tasks:batch', JSON.stringify({ tasks }), { traceparent: TRACEPARENT })
@@ -143,6 +157,7 @@ test('a call of a tool is a span under its request, or under what its _meta name
   const told = await spanOf('tools/call task_status')
   expect(told).toMatchObject({ traceId: TRACE, parentSpanId: SUBMITTER, failed: true })
   expect(told.attributes['error.type']).toBe('tool_error')
+  expect(it.collector.named('POST /mcp').map(({ spanId }) => spanId)).toContain(told.links[0])
 })
 
 test('probes and the files of the page are none', async () => {

@@ -3,10 +3,12 @@
 // or loaded by those who have no traces.
 
 interface Context {
+  getValue(key: symbol): unknown
   setValue(key: symbol, value: unknown): Context
 }
 
 interface Span {
+  spanContext(): object
   end(): void
   setStatus(status: { code: number; message?: string }): unknown
   setAttribute(key: string, value: string): unknown
@@ -72,7 +74,8 @@ export const isTraced = (): boolean =>
 
 /**
  * Does the work within a span of its own; where it gives a promise, the span ends with that.
- * @param of what it belongs to, as a task's metadata or MCP's `_meta` has it; without it, to what is active here
+ * @param of what it belongs to, as a task's metadata or MCP's `_meta` has it, with a link to what is active here; without it,
+ *   to what is active here
  * @param failure of a value that is a failure although nothing was thrown: its `error.type`
  */
 export function withSpan<T>(
@@ -91,7 +94,9 @@ export function withSpan<T>(
     if (typeof value === 'string') carrier[name] = value
   }
   const parent = propagation?.extract(here, carrier, getter) ?? here
-  const span = trace.getTracer('poolmesh').startSpan(name, { kind: SERVER, attributes }, parent)
+  const ambient = here.getValue(SPAN) as Span | undefined
+  const links = ambient && parent.getValue(SPAN) !== ambient ? [{ context: ambient.spanContext() }] : []
+  const span = trace.getTracer('poolmesh').startSpan(name, { kind: SERVER, attributes, links }, parent)
   const failed = (error: unknown): void => {
     span.recordException(error)
     span.setStatus({ code: FAILED, message: String((error as Error)?.message ?? error) })
