@@ -1,5 +1,6 @@
 // The executor that dispatches is killed while a task runs. Its spans that were not over go with it; those of the one that takes
 // over have the ids that pools were told of.
+import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { silentLogger } from '@poolmesh/bus'
 import { createDistributedPoolSystem } from '@poolmesh/client'
@@ -127,4 +128,48 @@ test('a run that was lost with its pool and its executor is told of by the one t
     { failed: false, attributes: { 'poolmesh.pool': 'other', 'poolmesh.attempt': '2' } },
   ])
   expect(begun).toEqual(runs.map(({ spanId }) => `00-${TRACE}-${spanId}-01`))
+})
+
+test('where nobody stood by, a run whose answer may be lost is followed by a second in the same trace', async () => {
+  await using it = await Surroundings.start()
+  const { collector } = it
+  await it.services('registry')
+  const first = await it.service('executor')
+  const system = it.use(await createDistributedPoolSystem({ servers: it.url }))
+  const nc = await connect({ servers: it.url })
+  const begun: unknown[] = []
+  nc.subscribe('pool.work.plain', {
+    callback: (_error, message) => {
+      const { task_id, metadata } = message.json<{ task_id: string; metadata: Record<string, unknown> }>()
+      begun.push(metadata['traceparent'])
+      if (begun.length > 1) message.respond(JSON.stringify({ task_id, status: 'completed', output: {} }))
+    },
+  })
+  await system.registry.registerPool({ name: 'plain', pool_type: 'nats' })
+  const task = system.executor.submit({
+    task_type: 'work',
+    payload: {},
+    pool: 'plain',
+    metadata: { traceparent: TRACEPARENT },
+  })
+  const { direct } = await jetstreamManager(nc)
+  await until(async () => {
+    const written = await direct.getMessage('KV_EXECUTORS', { last_by_subj: '$KV.EXECUTORS.runs' })
+    return written?.string().includes(task.taskId)
+  }, 'the run to be written down')
+  first.child.kill('SIGKILL')
+  await first.ended
+  await it.service('executor')
+  expect((await task.result()).status).toBe('completed')
+  const [whole] = await until(
+    () => collector.named('poolmesh.task').length === 1 && collector.named('poolmesh.task'),
+    'the span of the task',
+  )
+  const runs = collector.under(whole!, 'poolmesh.dispatch')
+  expect(runs).toMatchObject([
+    { failed: true, attributes: { 'poolmesh.attempt': '1', 'poolmesh.reason': 'ANSWER_LOST' } },
+    { failed: false },
+  ])
+  expect(begun).toEqual(runs.map(({ spanId }) => `00-${TRACE}-${spanId}-01`))
+  await nc.close()
 })
