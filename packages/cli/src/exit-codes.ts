@@ -20,14 +20,14 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 /** What each means, for the help. */
 export const EXIT_MEANINGS: Record<ExitCode, string> = {
   0: 'done; of submit and result: the task completed',
-  1: 'the task ended, but did not complete; of cancel: it had ended before; of discover: an endpoint failed; of doctor: something is wrong; of pools health: a pool is not healthy',
+  1: 'the task ended, but did not complete; of cancel: it had ended before; of discover: an endpoint failed; of doctor: something is wrong; of pools health: a pool is not healthy; of a question that is asked first: the answer was not yes, and nothing was changed',
   2: 'wrong usage, invalid input or a wrong setting; of submit --file: some lines are no tasks',
   3: 'nothing answers: no server, no services, or no answer in time',
   4: 'there is no such task, pool or dead letter',
   5: 'of result: the task has not ended yet',
   6: 'refused: the id is pending already, or the system is full',
   70: 'a defect or a fault inside a service',
-  130: 'interrupted; the task goes on',
+  130: 'interrupted, as by Ctrl-C; a task goes on, a file goes on from there, a question was answered no',
 }
 
 /** The codes that are not here do not come as errors, but as reasons of results. */

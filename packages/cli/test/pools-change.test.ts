@@ -84,13 +84,17 @@ test('a pool is taken out when asked twice: by --yes, or on the terminal', async
   const env = { NATS_URL: system.url }
   const ask = (input: string) =>
     startOnTerminal(['pools', 'deregister', 'by-input'], { columns: 80, env, input }).ended
-  for (const input of ['\n', 'n\n', '']) {
+  for (const input of ['\n', 'n\n', 'No\n', 'yess\n', '']) {
     const no = await ask(input)
     expect(no.code).toBe(1)
     expect(no.stdout).toMatch(
       /Take out the pool by-input, busy 0\.0% \(0\/10\)\? \[y\/N\] .*nothing was changed/s,
     )
   }
+  const interrupted = startOnTerminal(['pools', 'deregister', 'by-input'], { columns: 80, env, typed: true })
+  await interrupted.shows(/\[y\/N\]/)
+  interrupted.child.stdin?.write('\x03')
+  expect((await interrupted.ended).code).toBe(130)
   await system.registry.getPoolStatus('by-input')
   const yes = await ask('y\n')
   expect(yes).toMatchObject({ code: 0, stdout: expect.stringMatching(/by-input is taken out/) })

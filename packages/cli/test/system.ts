@@ -46,25 +46,37 @@ export function start(args: readonly string[], { input, env = {} }: CommandOptio
   )
 }
 
-/** The same with a terminal of that width, which `script` makes. What it wrote is in `stdout`, with all that moves the cursor. */
+/**
+ * The same with a terminal of that width, which `script` makes. What it wrote is in `stdout`, with all that moves the cursor.
+ * @param options.typed the caller writes to `child.stdin` what somebody would type
+ */
 export function startOnTerminal(
   args: readonly string[],
-  { columns, env = {}, input }: { columns: number; env?: NodeJS.ProcessEnv; input?: string },
+  {
+    columns,
+    env = {},
+    input,
+    typed = false,
+  }: { columns: number; env?: NodeJS.ProcessEnv; input?: string; typed?: boolean },
 ): Running {
   const words = [process.execPath, MAIN, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
   const command = `stty rows 24 cols ${columns}; exec ${words.join(' ')}`
   // The end of its input ends what reads from the terminal: only where there is input.
-  return follow(
-    spawn('script', ['-qefc', command, '/dev/null'], {
-      cwd: ROOT,
-      env: environment({ TERM: 'xterm-256color', ...env }),
-      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    }),
-    input,
-  )
+  const child = spawn('script', ['-qefc', command, '/dev/null'], {
+    cwd: ROOT,
+    env: environment({ TERM: 'xterm-256color', ...env }),
+    stdio: [input === undefined && !typed ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+  })
+  return typed ? watched(child) : follow(child, input)
 }
 
 export function follow(child: ChildProcess, input?: string): Running {
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(input)
+  return watched(child)
+}
+
+function watched(child: ChildProcess): Running {
   let stdout = ''
   let stderr = ''
   let over = false
@@ -74,8 +86,6 @@ export function follow(child: ChildProcess, input?: string): Running {
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk.toString()
   })
-  child.stdin?.on('error', () => {})
-  child.stdin?.end(input)
   const ended = new Promise<Outcome>((resolve) => {
     child.once('close', (code) => {
       over = true
