@@ -1,4 +1,4 @@
-// `npm run bench -- [compare|full|instructions|main|decision|registry|durability|backlog|http|guide|gateway] [options]`
+// `npm run bench -- [compare|full|instructions|main|decision|registry|durability|backlog|file|http|guide|gateway] [options]`
 const BENCHMARKS = {
   compare: () => import('./compare/run.ts'),
   full: () => import('./compare/full.ts'),
@@ -8,6 +8,7 @@ const BENCHMARKS = {
   durability: () => import('./durability.ts'),
   registry: () => import('./registry.ts'),
   backlog: () => import('./backlog.ts'),
+  file: () => import('./file.ts'),
   guide: () => import('./guide.ts'),
   http: () => import('./http-pools.ts'),
   gateway: () => import('./gateway.ts'),

@@ -1,6 +1,7 @@
 // A file of tasks, of any length: read as fast as the broker stores it, and taken up again where it was left.
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { setFlagsFromString } from 'node:v8'
 import type { DistributedTaskExecutor } from '@poolmesh/client'
 import { oneLine, Progress } from '@poolmesh/terminal'
 import { type DistributedTaskInput, PoolmeshError } from '@poolmesh/types'
@@ -25,6 +26,9 @@ export async function submitFile(
 ): Promise<ExitCode> {
   const defaults = await defaultsOf(taskType, options)
   const source = await sourceOf(options)
+  // What a line leaves behind is soon garbage. V8 would take it for a reason to double the room for what is new, several
+  // times: 100 MiB more in a long file, and no line faster.
+  setFlagsFromString('--semi-space-growth-factor=1')
   using interruption = onInterrupt()
   const position = await withSystem(options, async ({ executor, url }) => {
     const server = url.replaceAll(/[^/,\s]*@/g, '')
