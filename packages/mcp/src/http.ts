@@ -42,7 +42,9 @@ export function openSessions(context: ToolContext): McpHandler {
   }
 
   return {
-    async handle(request, response) {
+    async handle(request, response, body) {
+      const message = parsed(body)
+      if (message === UNREADABLE) return refuse(response, 400, 'the body is not JSON', PARSE_ERROR)
       const id = request.headers['mcp-session-id']
       const known = typeof id === 'string' ? sessions.get(id) : undefined
       if (id !== undefined && !known) return refuse(response, 404, 'the session has ended; initialize again')
@@ -56,7 +58,7 @@ export function openSessions(context: ToolContext): McpHandler {
           session.open--
           session.lastUsed = Date.now()
         })
-        await session.transport.handleRequest(request, response)
+        await session.transport.handleRequest(request, response, message)
         // It was no initialize: nobody could ever come back to it.
         if (session.transport.sessionId === undefined) await session.transport.close()
       } finally {
@@ -70,7 +72,25 @@ export function openSessions(context: ToolContext): McpHandler {
   }
 }
 
-function refuse(response: ServerResponse, status: number, message: string): void {
-  const body = { jsonrpc: '2.0', error: { code: status === 404 ? -32001 : -32000, message }, id: null }
+const UNREADABLE = Symbol('no JSON')
+
+function parsed(body: string | undefined): unknown {
+  try {
+    return body === undefined ? undefined : JSON.parse(body)
+  } catch {
+    return UNREADABLE
+  }
+}
+
+/** Of JSON-RPC. */
+const PARSE_ERROR = -32_700
+
+function refuse(
+  response: ServerResponse,
+  status: number,
+  message: string,
+  code = status === 404 ? -32_001 : -32_000,
+): void {
+  const body = { jsonrpc: '2.0', error: { code, message }, id: null }
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 }

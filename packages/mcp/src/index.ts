@@ -6,8 +6,11 @@ export type { ToolContext } from './context.ts'
 export { SpawnedPools } from './spawned-pools.ts'
 
 export interface McpHandler extends AsyncDisposable {
-  /** Answers one request of MCP's streamable HTTP. The caller has checked who asks (token, Host, Origin). */
-  handle(request: IncomingMessage, response: ServerResponse): Promise<void>
+  /**
+   * Answers one request of MCP's streamable HTTP. The caller has checked who asks (token, Host, Origin).
+   * @param body of a POST: whoever read it knew how large it may be
+   */
+  handle(request: IncomingMessage, response: ServerResponse, body: string | undefined): Promise<void>
 }
 
 /** Serves the tools over HTTP. Disposing of it ends its sessions, and cancels the tasks that their calls wait for. */
@@ -15,13 +18,13 @@ export function createMcpHandler(context: ToolContext): McpHandler {
   let opened: Promise<McpHandler> | null = null
   let closed = false
   return {
-    async handle(request, response) {
+    async handle(request, response, body) {
       if (closed) {
         response.writeHead(503).end()
         return
       }
       opened ??= import('./http.ts').then(({ openSessions }) => openSessions(context))
-      await (await opened).handle(request, response)
+      await (await opened).handle(request, response, body)
     },
     async [Symbol.asyncDispose]() {
       closed = true

@@ -4,6 +4,7 @@ import { PoolmeshError } from '@poolmesh/types'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Gateway } from './context.ts'
 import { Bodies } from './http/bodies.ts'
+import { limitConnections, serverOptions } from './http/connections.ts'
 import { openGuard } from './http/guard.ts'
 import { API_HEADERS } from './http/headers.ts'
 import { pathOf } from './http/path.ts'
@@ -13,31 +14,24 @@ import type { Plug } from './plugs.ts'
 import type { Readiness } from './readiness.ts'
 import { routesOf } from './routes.ts'
 
-/** Sockets at most, those of listeners among them; a process must have as many files. */
-const MAX_CONNECTIONS = 10_000
-/** To send the headers of a request. Bodies have limits of their own, since lines may come for hours. */
-const HEADERS_MS = 10_000
-/** An idle connection is kept for so long. */
-const KEEP_ALIVE_MS = 65_000
-
 /** @param plugs asked in their order for what no route serves */
 export async function buildApp(
   gateway: Gateway,
   probe: () => Promise<Readiness>,
   plugs: readonly Plug[],
 ): Promise<FastifyInstance> {
-  const { settings, log } = gateway
+  const { settings, log, limits } = gateway
   const guard = openGuard(settings.poolmesh.http_host, settings.poolmesh.http_token)
   const app = Fastify({
     logger: false,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    requestTimeout: 0,
-    http: { headersTimeout: HEADERS_MS, requestTimeout: 0, maxHeaderSize: 32 * 1024 },
+    ...serverOptions(limits),
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 256 },
     return503OnClosing: true,
+    frameworkErrors: (error, request, reply) =>
+      void sendProblem(reply.headers(API_HEADERS), request, asFault(error, gateway, request)),
   })
-  app.server.maxConnections = MAX_CONNECTIONS
+  limitConnections(app, limits)
   // Bodies are read by whoever knows how large they may be.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -49,9 +43,10 @@ export async function buildApp(
   app.setErrorHandler((error, request, reply) =>
     sendProblem(reply, request, asFault(error, gateway, request)),
   )
-  const routes = routesOf(gateway, probe)
-  serveRoutes(app, routes, new Bodies())
-  for (const plug of plugs) await plug.mount?.(app, gateway)
+  const bodies = new Bodies(limits)
+  const routes = routesOf(gateway, probe, bodies.room)
+  serveRoutes(app, routes, bodies)
+  for (const plug of plugs) await plug.mount?.(app, bodies)
   app.setNotFoundHandler(async (request, reply) => {
     const path = pathOf(request)
     if (request.method === 'GET' || request.method === 'HEAD')
@@ -60,6 +55,12 @@ export async function buildApp(
         if (page) return reply.code(page.status).headers(page.headers).send(page.body)
       }
     const methods = methodsAt(routes, path)
+    // Of no other origin: there are no CORS headers.
+    if (request.method === 'OPTIONS' && methods.length > 0)
+      return reply
+        .code(204)
+        .header('allow', ['OPTIONS', ...methods].join(', '))
+        .send()
     return sendProblem(
       reply,
       request,

@@ -1,6 +1,7 @@
 import type { ServiceContext } from '@poolmesh/bus'
 import type { DistributedTaskExecutor, PoolHealthMonitor, PoolRegistry } from '@poolmesh/client'
 import type { HttpTraces } from './http/traces.ts'
+import type { Limits } from './limits.ts'
 import type { Live } from './live/live.ts'
 
 /** What routes work with. */
@@ -11,6 +12,7 @@ export interface Gateway extends ServiceContext {
   live: Live
   /** Null where traces are off. */
   traces: HttpTraces | null
+  limits: Limits
   /** The system as a whole, for Prometheus. */
   metricsText(): Promise<string>
 }

@@ -8,6 +8,7 @@ import { openPage } from '@poolmesh/web'
 import { buildApp } from './app.ts'
 import type { Gateway } from './context.ts'
 import type { HttpTraces } from './http/traces.ts'
+import { LIMITS, type Limits } from './limits.ts'
 import { Live } from './live/live.ts'
 import { mcpPlug } from './mcp.ts'
 import { systemMetrics } from './overview/metrics.ts'
@@ -18,7 +19,12 @@ import { readinessProbe } from './readiness.ts'
  * Serves on `POOLMESH_HTTP_HOST` and `POOLMESH_HTTP_PORT`. The streams and buckets have to be there (`ensureTopology`).
  * @throws PoolmeshError INVALID_SETTING when the port is taken, or others than this machine could ask without a token
  */
-export const startGateway: StartService = async (context) => {
+export const startGateway: StartService = (context) => startLimited(context, LIMITS)
+
+export async function startLimited(
+  context: Parameters<StartService>[0],
+  limits: Limits,
+): ReturnType<StartService> {
   const { nc, settings, log } = context
   const { http_host: host, http_port: port, heartbeat_interval, heartbeats_missed } = settings.poolmesh
   await requirePort(port, host, 'POOLMESH_HTTP_PORT')
@@ -29,7 +35,13 @@ export const startGateway: StartService = async (context) => {
   // Its processes are drained late, when nobody can start more.
   const spawned = parts.use(await SpawnedPools.open({ nc, registry, executor, settings, log, url }))
   const live = parts.use(
-    await Live.open({ nc, executor, log, heartbeatValidMs: heartbeat_interval * heartbeats_missed * 1_000 }),
+    await Live.open({
+      nc,
+      executor,
+      log,
+      limits,
+      heartbeatValidMs: heartbeat_interval * heartbeats_missed * 1_000,
+    }),
   )
   const tellSystem = systemMetrics(live, executor)
   context.metrics?.source(tellSystem)
@@ -41,6 +53,7 @@ export const startGateway: StartService = async (context) => {
     monitor: parts.use(new PoolHealthMonitor(nc)),
     live,
     traces: await openTraces(),
+    limits,
     metricsText: await metricsTextOf(tellSystem),
   }
   // Built where it is not there yet, which nobody waits for: until then it says so.

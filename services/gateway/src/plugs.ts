@@ -1,6 +1,6 @@
 // What other packages serve at the gateway's address: pages, and routes of their own. They come under the same guard.
 import type { FastifyInstance } from 'fastify'
-import type { Gateway } from './context.ts'
+import type { Bodies } from './http/bodies.ts'
 
 interface PageAnswer {
   status: number
@@ -9,8 +9,8 @@ interface PageAnswer {
 }
 
 export interface Plug {
-  /** Adds routes, before the server listens. Bodies are not read: `request.raw` is the caller's stream. */
-  mount?(app: FastifyInstance, gateway: Gateway): void | Promise<void>
+  /** Adds routes, before the server listens. Bodies are read by whoever wants them, with {@link Bodies}. */
+  mount?(app: FastifyInstance, bodies: Bodies): void | Promise<void>
   /**
    * Asked for a GET of what no route serves: the page, its files, and its deep links.
    * @returns null where the path is none of its own

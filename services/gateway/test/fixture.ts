@@ -1,7 +1,8 @@
 // A whole system with a gateway before it, spoken to over HTTP.
 import { connectBus, freePort, loadSettings, silentLogger } from '@poolmesh/bus'
 import { type EmbeddedSystem, startEmbedded } from '@poolmesh/up'
-import { startGateway } from '../src/index.ts'
+import { startLimited } from '../src/gateway.ts'
+import { LIMITS, type Limits } from '../src/limits.ts'
 
 export interface Served extends AsyncDisposable {
   system: EmbeddedSystem
@@ -16,14 +17,18 @@ interface Replied {
   body: any
 }
 
-export async function startServed(env: Record<string, string> = {}): Promise<Served> {
+/** @param limits that are other than in use */
+export async function startServed(
+  env: Record<string, string> = {},
+  limits: Partial<Limits> = {},
+): Promise<Served> {
   await using parts = new AsyncDisposableStack()
   const port = await freePort()
   const settings = loadSettings({ POOLMESH_SYNC: '1m', POOLMESH_HTTP_PORT: String(port), ...env }, '')
   const system = parts.use(await startEmbedded({ settings }))
   const nc = await connectBus({ servers: system.url, name: 'gateway' })
   parts.defer(() => nc.close())
-  parts.use(await startGateway({ nc, settings, log: silentLogger() }))
+  parts.use(await startLimited({ nc, settings, log: silentLogger() }, { ...LIMITS, ...limits }))
   const url = `http://127.0.0.1:${port}`
   const owned = parts.move()
   return {
@@ -39,7 +44,10 @@ export async function startServed(env: Record<string, string> = {}): Promise<Ser
       return {
         status: response.status,
         headers: response.headers,
-        body: /\/(problem\+)?json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text,
+        body:
+          text !== '' && /\/(problem\+)?json/.test(response.headers.get('content-type') ?? '')
+            ? JSON.parse(text)
+            : text,
       }
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -56,7 +56,8 @@ test('on loopback a name of elsewhere is refused, and so is what a page of elsew
   expect(await raw(`${local.url}/api/v1/pools`, { host: 'evil.example' })).toBe(421)
   expect(await raw(`${local.url}/api/v1/pools`, { host: `localhost:${new URL(local.url).port}` })).toBe(200)
   const url = `${local.url}/api/v1/dead:purge`
-  expect(await raw(url, { 'content-type': 'text/plain' }, 'POST')).toBe(403)
+  expect(await raw(url, { 'content-type': 'text/plain' }, 'POST')).toBe(415)
+  expect(await raw(url, {}, 'POST')).toBe(403)
   expect(await raw(url, { 'content-type': 'application/json', origin: 'http://evil.example' }, 'POST')).toBe(
     403,
   )

@@ -8,7 +8,10 @@ import { silentLogger } from '@poolmesh/bus'
 import { until } from '@poolmesh/testkit'
 import fastify from 'fastify'
 import { expect, test } from 'vitest'
-import { NDJSON, submitLines } from '../src/routes/ndjson.ts'
+import { NDJSON } from '../src/http/media-types.ts'
+import { Room } from '../src/http/room.ts'
+import { LIMITS } from '../src/limits.ts'
+import { submitLines } from '../src/routes/ndjson.ts'
 
 const LINES = 50_000
 const WINDOW = 1_000
@@ -27,7 +30,17 @@ test('many lines to a slow system: a thousand under way at most, none lost, none
   }
   const app = fastify()
   app.addContentTypeParser(NDJSON, (_request, _payload, done) => done(null))
-  app.post('/', (request, reply) => submitLines({ request: request.raw, reply, log: silentLogger(), submit }))
+  const room = new Room(LIMITS.bodiesBytes)
+  app.post('/', (request, reply) =>
+    submitLines({
+      request: request.raw,
+      reply,
+      log: silentLogger(),
+      room,
+      idleMs: LIMITS.linesIdleMs,
+      submit,
+    }),
+  )
   await app.listen({ host: '127.0.0.1', port: 0 })
   await using _app = { [Symbol.asyncDispose]: () => app.close() }
   const { port } = app.server.address() as AddressInfo
@@ -52,4 +65,5 @@ test('many lines to a slow system: a thousand under way at most, none lost, none
   expect(most).toBe(WINDOW)
   expect(taken).toBe(LINES)
   expect(seen.size).toBe(LINES)
+  expect(room.held).toBe(0)
 }, 60_000)

@@ -1,23 +1,23 @@
 // Reads bodies of requests, never more than what there is room for: of one, and of all together.
 import type { IncomingMessage } from 'node:http'
 import { PoolmeshError } from '@poolmesh/types'
+import type { Limits } from '../limits.ts'
 import { HttpFault } from './problem.ts'
-
-/** Bodies that are in memory at the same time. */
-const MAX_ALL_BYTES = 256 * 1024 ** 2
-/** A whole body takes no longer than that. */
-const BODY_MS = 30_000
+import { Room } from './room.ts'
 
 export class Bodies {
-  #bytes = 0
-  readonly #maxAll: number
+  /** Lines that come in are in it too. */
+  readonly room: Room
+  readonly #bodyMs: number
 
-  constructor(maxAll = MAX_ALL_BYTES) {
-    this.#maxAll = maxAll
+  constructor({ bodiesBytes, bodyMs }: Pick<Limits, 'bodiesBytes' | 'bodyMs'>) {
+    this.room = new Room(bodiesBytes)
+    this.#bodyMs = bodyMs
   }
 
   /**
-   * The body as text, in UTF-8.
+   * The body as text, in UTF-8. Where it is refused, its sender is read on by whoever limits connections: he would not come to
+   * read why.
    * @param limit bytes
    * @throws HttpFault 413, 408 or 400; PoolmeshError OVERLOADED where too many others are being read
    */
@@ -25,34 +25,39 @@ export class Bodies {
     const declared = Number(request.headers['content-length'] ?? 0)
     if (declared > limit) throw tooLarge(limit)
     const chunks: Buffer[] = []
-    let bytes = 0
-    const timer = setTimeout(
-      () => request.destroy(new HttpFault(408, 'DEADLINE_EXCEEDED', 'the body took too long')),
-      BODY_MS,
-    )
-    try {
-      for await (const chunk of request as AsyncIterable<Buffer>) {
-        bytes += chunk.length
-        this.#bytes += chunk.length
-        if (bytes > limit) throw tooLarge(limit)
-        if (this.#bytes > this.#maxAll)
-          throw new PoolmeshError('OVERLOADED', 'too many large requests are being read: try again later')
+    let [bytes, held] = [0, 0]
+    const { promise: whole, resolve, reject } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => reject(tooLate(this.#bodyMs)), this.#bodyMs)
+    const take = (chunk: Buffer): void => {
+      bytes += chunk.length
+      if (bytes > limit) reject(tooLarge(limit))
+      else if (!this.room.take(chunk.length)) reject(tooMany())
+      else {
+        held += chunk.length
         chunks.push(chunk)
       }
+    }
+    const breakOff = (): void => reject(new HttpFault(400, 'INVALID_INPUT', 'the body broke off'))
+    request.on('data', take).once('end', resolve).once('error', breakOff).once('close', breakOff)
+    try {
+      await whole
       return decode(chunks)
-    } catch (error) {
-      if (error instanceof PoolmeshError) throw error
-      throw new HttpFault(400, 'INVALID_INPUT', `the body broke off: ${(error as Error).message}`)
     } finally {
       clearTimeout(timer)
-      this.#bytes -= bytes
+      request.off('data', take).off('end', resolve).off('close', breakOff)
+      this.room.give(held)
     }
   }
 }
 
+export const tooMany = (): PoolmeshError =>
+  new PoolmeshError('OVERLOADED', 'too many large requests are being read: try again later')
+const tooLate = (ms: number): HttpFault =>
+  new HttpFault(408, 'DEADLINE_EXCEEDED', `the body was not there within ${ms / 1_000} s`)
 const tooLarge = (limit: number): HttpFault =>
-  new HttpFault(413, 'PAYLOAD_TOO_LARGE', `the body has more than ${limit} bytes`, { connection: 'close' })
+  new HttpFault(413, 'PAYLOAD_TOO_LARGE', `the body has more than ${limit} bytes`)
 
+/** Without a byte order mark. @throws PoolmeshError INVALID_JSON */
 function decode(chunks: Buffer[]): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))

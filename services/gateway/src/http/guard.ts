@@ -6,8 +6,11 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { isIP, isIPv4 } from 'node:net'
 import { PoolmeshError } from '@poolmesh/types'
+import { isOurs, wrongType } from './media-types.ts'
 import { HttpFault } from './problem.ts'
 
+/** What changes nothing, whatever is behind it. */
+const SAFE: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** Read by load balancers, which have no token, and they say nothing of what is run. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
 /** The page itself holds no data; it asks for the token and sends it with everything that it loads. */
@@ -18,7 +21,7 @@ const isLoopback = (address: string): boolean =>
   address === '::1' || (isIPv4(address) && address.startsWith('127.'))
 
 export interface Guard {
-  /** @param path of the request, without its query. @throws HttpFault 401, 403 or 421 */
+  /** @param path of the request, without its query. @throws HttpFault 400, 401, 403, 415 or 421 */
   check(request: IncomingMessage, path: string): void
 }
 
@@ -33,9 +36,11 @@ export function openGuard(host: string, token: string | undefined): Guard {
   const wanted = token === undefined ? null : digest(token)
   return {
     check(request, path) {
+      if (request.headers.host === undefined)
+        throw new HttpFault(400, 'INVALID_INPUT', 'the request has no Host header')
       if (isLoopback(host)) checkHost(request)
       if (wanted !== null && isProtected(path)) checkToken(request, wanted)
-      if (request.method !== 'GET' && request.method !== 'HEAD') checkOrigin(request)
+      if (!SAFE.has(request.method)) checkOrigin(request)
     },
   }
 }
@@ -69,8 +74,8 @@ function checkOrigin(request: IncomingMessage): void {
   if (origin !== undefined && URL.canParse(origin) && new URL(origin).host === host) return
   if (origin !== undefined)
     throw new HttpFault(403, 'UNAUTHORIZED', 'requests of pages from elsewhere are not taken')
-  const isJson = /^application\/(json|x-ndjson|[\w.-]+\+json)\s*(;|$)/i.test(type)
-  if (isJson || requested !== undefined) return
+  if (isOurs(type) || requested !== undefined) return
+  if (type !== '') throw wrongType(type)
   throw new HttpFault(
     403,
     'UNAUTHORIZED',

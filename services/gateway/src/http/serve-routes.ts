@@ -1,6 +1,7 @@
 import { parseJson, validate } from '@poolmesh/types'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Bodies } from './bodies.ts'
+import { checkMediaType } from './media-types.ts'
 import type { Route } from './route.ts'
 
 const BODY_LIMIT = 1024 ** 2
@@ -13,12 +14,14 @@ export function serveRoutes(app: FastifyInstance, routes: readonly Route[], bodi
     app.route({
       method: one.method,
       url: fastifyPath(one.path),
-      // A stream of events has no end that HEAD could wait for.
-      exposeHeadRoute: one.method === 'GET' && !Object.values(one.answers).some(isStream),
+      exposeHeadRoute: hasHead(one),
       handler: (request, reply) => answer(one, request, reply, bodies),
     })
 }
 
+/** A stream of events has no end that HEAD could wait for. */
+const hasHead = ({ method, answers }: Route): boolean =>
+  method === 'GET' && !Object.values(answers).some(isStream)
 const isStream = (answer: { type?: string }): boolean => answer.type === 'text/event-stream'
 
 async function answer(
@@ -32,6 +35,7 @@ async function answer(
   const query = one.query && validate(one.query, request.query, what)
   const [status] = Object.keys(one.answers).map(Number)
   reply.code(status ?? 200)
+  if (one.body) checkMediaType(request.headers, one.bodyType)
   let body: unknown
   if (one.body && one.bodyType === undefined) {
     const text = await bodies.read(request.raw, one.bodyLimit ?? BODY_LIMIT)
@@ -46,8 +50,8 @@ async function answer(
 
 /** Methods that are served at the path; empty: nothing is. */
 export function methodsAt(routes: readonly Route[], path: string): string[] {
-  const found = routes.filter((one) => patternOf(one.path).test(path)).map(({ method }) => method as string)
-  return found.includes('GET') ? ['HEAD', ...found].sort() : found.sort()
+  const found = routes.filter((one) => patternOf(one.path).test(path))
+  return found.flatMap((one) => (hasHead(one) ? ['GET', 'HEAD'] : one.method)).sort()
 }
 
 const patternOf = (path: string): RegExp =>

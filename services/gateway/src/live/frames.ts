@@ -7,8 +7,12 @@ const RING_BYTES = 16 * 1024 ** 2
 export interface Frame {
   /** Counts all events of this process. */
   number: number
+  /** As its listeners have it: see {@link Position}. */
+  id: string
   topic: string
   bytes: Buffer
+  /** The next event of its topic tells all that this one does, or a look at the lists does. */
+  replaceable: boolean
 }
 
 /** JSON has no line breaks outside of its strings, and inside they are escaped: data is one line. */

@@ -1,13 +1,12 @@
 // One connection that is told events. What it does not read piles up in this process, so there is an end to it:
-// 1. Over SOFT_BYTES, events that the next of their kind makes up for are left out; when it has caught up, `reset` names
-//    the topics that it missed something of, and it reads them anew.
-// 2. Over HARD_BYTES, or when it has not caught up for STALL_MS, the connection is ended. It comes back with the id of the
-//    last event that it had.
+// 1. Over listenerSoftBytes, events that the next of their kind makes up for are left out; when it has caught up, `reset`
+//    names the topics that it missed something of, and it reads them anew.
+// 2. Over listenerHardBytes, or when it has not caught up for listenerStallMs, the connection is ended. It comes back with the
+//    id of the last event that it had.
 import type { ServerResponse } from 'node:http'
-
-const SOFT_BYTES = 64 * 1024
-const HARD_BYTES = 2 * 1024 ** 2
-const STALL_MS = 30_000
+import type { Writable } from 'node:stream'
+import type { Limits } from '../limits.ts'
+import { type Frame, frameOf, type Position, printPosition } from './frames.ts'
 
 export interface ListenerCounters {
   left_out: number
@@ -16,59 +15,79 @@ export interface ListenerCounters {
 }
 
 export class Listener {
-  readonly topics: ReadonlySet<string>
-  readonly #response: ServerResponse
+  readonly #out: Writable
+  readonly #limits: Limits
   readonly #counters: ListenerCounters
+  /** The number of the last event before it came. */
+  readonly #since: number
+  /** Of the last event that it was sent. */
+  #id: string
   readonly #missed = new Set<string>()
   /** Since when there is something that it has not read; null: it is up to date. */
   #behindSince: number | null = null
 
-  constructor(response: ServerResponse, topics: ReadonlySet<string>, counters: ListenerCounters) {
-    this.#response = response
-    this.topics = topics
+  constructor(response: ServerResponse, since: Position, limits: Limits, counters: ListenerCounters) {
+    // Its body is neither cut into chunks nor counted, and nothing comes behind it. Where another answer goes first on the
+    // connection, only the response knows when that is over.
+    this.#out = response.socket ?? response
+    this.#since = since.number
+    this.#id = printPosition(since)
+    this.#limits = limits
     this.#counters = counters
   }
 
   /** Bytes that it has not read. */
   get buffered(): number {
-    return this.#response.writableLength
+    return this.#out.writableLength
   }
 
-  /** @param replaceable the next event of the topic tells all that this one does */
-  send(topic: string, bytes: Buffer, replaceable: boolean): void {
+  /** @param bytes of all the frames */
+  send(frames: readonly Frame[], bytes: Buffer): void {
+    const isUpToDate = this.#missed.size === 0 && this.buffered <= this.#limits.listenerSoftBytes
+    if (isUpToDate && frames[0]!.number > this.#since) {
+      this.#out.write(bytes)
+      this.#id = frames.at(-1)!.id
+    } else for (const frame of frames) if (frame.number > this.#since) this.#sendOne(frame)
+  }
+
+  #sendOne({ topic, bytes, id, replaceable }: Frame): void {
     const waiting = this.buffered
-    if (replaceable && (this.#missed.has(topic) || waiting > SOFT_BYTES)) {
+    if (replaceable && (this.#missed.has(topic) || waiting > this.#limits.listenerSoftBytes)) {
       this.#missed.add(topic)
       this.#counters.left_out++
-    } else if (waiting > HARD_BYTES) this.endSlow()
-    else this.#response.write(bytes)
+    } else if (waiting > this.#limits.listenerHardBytes) this.endSlow()
+    else {
+      this.#out.write(bytes)
+      this.#id = id
+    }
   }
 
-  /** @param reset makes the event that names topics */
-  tick(now: number, reset: (topics: string[]) => Buffer): void {
+  /** @param now of performance.now() */
+  look(now: number): void {
     if (this.buffered === 0) {
       this.#behindSince = null
       if (this.#missed.size === 0) return
       const topics = [...this.#missed]
       this.#missed.clear()
       this.#counters.resets++
-      this.#response.write(reset(topics))
+      this.#out.write(frameOf(this.#id, 'reset', { topics, reason: 'slow' }))
     } else {
       this.#behindSince ??= now
-      if (now - this.#behindSince > STALL_MS) this.endSlow()
+      if (now - this.#behindSince > this.#limits.listenerStallMs) this.endSlow()
     }
   }
 
-  write(bytes: Buffer | string): void {
-    if (this.buffered <= HARD_BYTES) this.#response.write(bytes)
+  write(text: string): void {
+    if (this.buffered <= this.#limits.listenerHardBytes) this.#out.write(text)
   }
 
   endSlow(): void {
+    if (this.#out.destroyed) return
     this.#counters.ended_slow++
     this.end()
   }
 
   end(): void {
-    this.#response.destroy()
+    this.#out.destroy()
   }
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from '@poolmesh/bus'
 import type { DistributedTaskExecutor } from '@poolmesh/client'
+import type { Limits } from '../limits.ts'
 import { type Overview, overviewEvent, overviewOf } from '../overview/overview.ts'
 import { Sampler } from '../overview/sampler.ts'
 import { PoolMirror } from '../pools/mirror.ts'
@@ -12,8 +13,6 @@ import { PoolFeed } from './pool-feed.ts'
 import { TaskFeed } from './task-feed.ts'
 import { TaskWatch } from './task-watch.ts'
 
-/** Connections that are told events, in one process. */
-const MAX_LISTENERS = 8_000
 /** The overview is sampled as if watched for so long after somebody read it. */
 const WATCHED_MS = 10_000
 
@@ -21,6 +20,7 @@ export interface LiveOptions {
   nc: NatsConnection
   executor: DistributedTaskExecutor
   heartbeatValidMs: number
+  limits: Limits
   log: Logger
 }
 
@@ -40,14 +40,14 @@ export class Live implements AsyncDisposable {
   private constructor(options: LiveOptions) {
     this.#options = options
     this.hub = new Hub({
-      maxListeners: MAX_LISTENERS,
+      limits: options.limits,
       epoch: randomBytes(4).toString('hex'),
       alertSequence: () => this.alerts.sequence,
       watched: (topic, listening) => this.#watched(topic, listening),
     })
     this.#tasks = this.#parts.use(new TaskFeed(options.nc, this.hub))
     this.#watch = this.#parts.use(new TaskWatch(this.hub, options.executor))
-    this.#poolFeed = this.#parts.use(new PoolFeed(this.hub, () => this.pools))
+    this.#poolFeed = new PoolFeed(this.hub, () => this.pools)
   }
 
   static async open(options: LiveOptions): Promise<Live> {

@@ -2,20 +2,21 @@
 import type { PoolMirror } from '../pools/mirror.ts'
 import type { Hub } from './hub.ts'
 
-const TICK_MS = 1_000
+const BEATS = 2
 /** Pools in one event; the others follow in the next. */
 const MAX_POOLS = 500
 
-export class PoolFeed implements Disposable {
+export class PoolFeed {
   readonly #hub: Hub
   readonly #pools: () => PoolMirror
-  readonly #timer: NodeJS.Timeout
   #changed = new Set<string>()
 
   constructor(hub: Hub, pools: () => PoolMirror) {
     this.#hub = hub
     this.#pools = pools
-    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    hub.onBeat((beat) => {
+      if (beat % BEATS === 0) this.#tell()
+    })
   }
 
   /** Bounded by the number of pools. */
@@ -23,7 +24,7 @@ export class PoolFeed implements Disposable {
     this.#changed.add(name)
   }
 
-  #tick(): void {
+  #tell(): void {
     const names = [...this.#changed].slice(0, MAX_POOLS)
     if (names.length === this.#changed.size) this.#changed = new Set()
     else for (const name of names) this.#changed.delete(name)
@@ -42,9 +43,5 @@ export class PoolFeed implements Disposable {
       return pool ?? []
     })
     this.#hub.publish('pools', { changed, removed }, true)
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer)
   }
 }

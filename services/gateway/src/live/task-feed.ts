@@ -5,8 +5,7 @@ import { readResults, summaryOf, type TaskSummary } from '@poolmesh/client'
 import { SUBJECTS } from '@poolmesh/types'
 import type { Hub } from './hub.ts'
 
-const TICK_MS = 500
-/** 20 a second. */
+/** In one beat: 20 a second. */
 const MAX_TASKS = 10
 const MARK = Buffer.from('"task_id":')
 
@@ -14,23 +13,21 @@ export class TaskFeed implements Disposable {
   readonly #nc: NatsConnection
   readonly #hub: Hub
   #subscription: Subscription | null = null
-  #timer: NodeJS.Timeout | undefined
   #items: TaskSummary[] = []
   #omitted = 0
 
   constructor(nc: NatsConnection, hub: Hub) {
     this.#nc = nc
     this.#hub = hub
+    hub.onBeat(() => this.#tell())
   }
 
   listen(listening: boolean): void {
     this.#subscription?.unsubscribe()
     this.#subscription = null
-    clearInterval(this.#timer)
-    if (!listening) return
     this.#items = []
     this.#omitted = 0
-    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    if (!listening) return
     this.#subscription = this.#nc.subscribe(SUBJECTS.taskCompleted, {
       callback: (error, message) => {
         if (!error) this.#hear(message)
@@ -52,7 +49,7 @@ export class TaskFeed implements Disposable {
     this.#omitted += Math.max(0, results.length - room)
   }
 
-  #tick(): void {
+  #tell(): void {
     if (this.#items.length === 0) return
     this.#hub.publish('tasks', { items: this.#items.toReversed(), omitted: this.#omitted }, true)
     this.#items = []

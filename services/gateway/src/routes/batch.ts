@@ -3,9 +3,11 @@ import type { TraceContext } from '@poolmesh/bus'
 import { PoolmeshError, parseJson, taskInputSchema } from '@poolmesh/types'
 import * as z from 'zod'
 import type { Gateway } from '../context.ts'
+import { NDJSON } from '../http/media-types.ts'
+import type { Room } from '../http/room.ts'
 import { type Route, route } from '../http/route.ts'
 import { traceOf } from '../http/trace-of.ts'
-import { NDJSON, submitLines } from './ndjson.ts'
+import { submitLines } from './ndjson.ts'
 import type { Submitting } from './submitting.ts'
 import { TASK_BYTES, TRACE_HEADER } from './tasks.ts'
 
@@ -22,8 +24,9 @@ const errorSchema = z.object({
 const itemSchema = z.union([z.object({ task_id: z.string() }), z.object({ error: errorSchema })])
 
 export function batchRoutes(
-  { traces, log }: Pick<Gateway, 'traces' | 'log'>,
+  { traces, log, limits }: Pick<Gateway, 'traces' | 'log' | 'limits'>,
   submitting: Submitting,
+  room: Room,
 ): Route[] {
   return [
     route({
@@ -86,7 +89,14 @@ export function batchRoutes(
           reply.raw.prependOnceListener('close', () =>
             traces.tell(request, { [TAKEN]: taken, [REFUSED]: refused }),
           )
-        return await submitLines({ request: request.raw, reply, log, submit })
+        return await submitLines({
+          request: request.raw,
+          reply,
+          log,
+          room,
+          idleMs: limits.linesIdleMs,
+          submit,
+        })
       },
     }),
   ]

@@ -5,11 +5,14 @@ import type { Gateway } from '../context.ts'
 import { API_HEADERS } from '../http/headers.ts'
 import { type Route, route } from '../http/route.ts'
 import { frameOf, type Position, printPosition, readPosition } from '../live/frames.ts'
+import type { Hub } from '../live/hub.ts'
 import { stateOf } from '../live/task-watch.ts'
 import { overviewEvent } from '../overview/overview.ts'
 
 const GENERAL: ReadonlySet<string> = new Set(['overview', 'pools', 'tasks', 'alerts'])
 const MAX_TOPICS = 50
+/** Of events that somebody is told who comes back. */
+const MAX_MISSED_BYTES = 1024 ** 2
 /** How soon a browser comes back, milliseconds. */
 const RETRY_MS = 1_000
 /** These are told whole at the beginning, so that nothing of them can have been missed. */
@@ -74,7 +77,7 @@ async function listen(
   position: Position | null | undefined,
 ): Promise<void> {
   const { hub } = live
-  let begin = position ? hub.missedSince(position, topics)?.map(({ bytes }) => bytes) : undefined
+  let begin = position ? missedEvents(hub, position, topics) : undefined
   if (begin === undefined) {
     // What takes a question comes first: from the last of them on, nothing may come in between.
     const tasks = await taskStates(executor, topics)
@@ -93,9 +96,19 @@ async function listen(
     connection: 'close',
   })
   response.socket?.setNoDelay(true)
+  response.cork()
   response.write(`retry: ${RETRY_MS}\n\n`)
-  const listener = hub.add(response, topics)
-  for (const bytes of begin) listener.write(bytes)
+  // Not one buffer of them all: many who come back at the same time share what they missed.
+  for (const bytes of begin) response.write(bytes)
+  response.uncork()
+  hub.add(response, topics)
+}
+
+/** Undefined: not all of it is kept, or it is more than a listener may have before it. */
+function missedEvents(hub: Hub, position: Position, topics: Set<string>): Buffer[] | undefined {
+  const missed = hub.missedSince(position, topics)?.map(({ bytes }) => bytes)
+  const size = missed?.reduce((sum, { length }) => sum + length, 0) ?? 0
+  return size > MAX_MISSED_BYTES ? undefined : missed
 }
 
 async function taskStates(executor: Gateway['executor'], topics: Set<string>): Promise<Map<string, unknown>> {
@@ -140,7 +153,9 @@ async function missedSince(
     const id = (alertsHad: number): string => printPosition({ ...hub.position, alerts: alertsHad })
     return [
       ...(found ?? []).map((alert) => frameOf(id(alert.sequence), 'alerts', alert)),
-      ...(lost.length > 0 ? [hub.reset(lost, 'gap')] : []),
+      ...(lost.length > 0
+        ? [frameOf(printPosition(hub.position), 'reset', { topics: lost, reason: 'gap' })]
+        : []),
     ]
   }
 }

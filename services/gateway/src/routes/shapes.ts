@@ -15,7 +15,7 @@ import * as z from 'zod'
 /** Everything in a query is text. */
 export const limitSchema = z
   .string()
-  .regex(/^[1-9]\d{0,5}$/, 'must be a whole number from 1')
+  .regex(/^[1-9]\d*$/, 'must be a whole number from 1')
   .optional()
   .transform((text) => Math.min(MAX_PAGE, text === undefined ? DEFAULT_PAGE : Number(text)))
   .describe(`Items at most; default ${DEFAULT_PAGE}, more than ${MAX_PAGE} counts as ${MAX_PAGE}.`)

@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TraceContext } from '@poolmesh/bus'
 import type { DistributedTaskExecutor, TaskHandle } from '@poolmesh/client'
+import { outputDigest } from '@poolmesh/core'
 import {
   type DistributedTaskInput,
   type DistributedTaskResult,
+  type ErrorCode,
   isId,
   isJsonObject,
   PoolmeshError,
@@ -22,6 +24,8 @@ const LOOK_MS = 250
 
 /** Keys of requests, each with what it was sent with, so that a second use for another task is told. */
 const MAX_KEYS = 100_000
+/** A key that came with what was refused is still free. */
+const NOT_STORED: ReadonlySet<ErrorCode> = new Set(['INVALID_INPUT', 'PAYLOAD_TOO_LARGE', 'OVERLOADED'])
 
 export class Submitting {
   readonly #executor: DistributedTaskExecutor
@@ -39,7 +43,7 @@ export class Submitting {
    */
   async submit(input: unknown, key?: string | undefined, trace?: TraceContext): Promise<Submitted> {
     const task = inTrace(key === undefined ? input : withKey(input, key), trace)
-    if (key !== undefined) this.#checkKey(taskIdOf(key), input)
+    const forget = key === undefined ? null : this.#remember(taskIdOf(key), input)
     const store = new AbortController()
     let handle: TaskHandle | undefined
     try {
@@ -47,6 +51,7 @@ export class Submitting {
       await withinStoreTime(handle.stored, store)
       return new Submitted(this.#executor, handle.taskId, handle)
     } catch (error) {
+      if (error instanceof PoolmeshError && NOT_STORED.has(error.code)) forget?.()
       const taken = error instanceof PoolmeshError && error.code === 'CONFLICT'
       if (!taken || key === undefined) throw error
       // The first request with this key was stored, and is waited for.
@@ -54,8 +59,9 @@ export class Submitting {
     }
   }
 
-  #checkKey(id: string, input: unknown): void {
-    const print = createHash('sha256').update(JSON.stringify(input)).digest('base64')
+  /** @returns takes it back, where it was the first. @throws PoolmeshError CONFLICT */
+  #remember(id: string, input: unknown): (() => void) | null {
+    const print = outputDigest(input)
     const before = this.#keys.get(id)
     if (before !== undefined && before !== print)
       throw new PoolmeshError('CONFLICT', 'the Idempotency-Key was used for another task', [
@@ -64,6 +70,7 @@ export class Submitting {
     this.#keys.delete(id)
     this.#keys.set(id, print)
     if (this.#keys.size > MAX_KEYS) this.#keys.delete(this.#keys.keys().next().value!)
+    return before === undefined ? () => void this.#keys.delete(id) : null
   }
 }
 
@@ -131,7 +138,7 @@ function withKey(input: unknown, key: string): unknown {
 export function waitOf(header: string | string[] | undefined): number | null {
   const [, text] = /(?:^|[,;\s])wait\s*=\s*"?([^\s,;"]*)/i.exec([header ?? []].flat().join(',')) ?? []
   if (text === undefined) return null
-  if (!/^\d{1,6}$/.test(text))
+  if (!/^\d+$/.test(text))
     throw new HttpFault(400, 'INVALID_INPUT', 'Prefer: wait=<seconds> needs a whole number of seconds')
   return Math.min(MAX_WAIT_S, Number(text))
 }

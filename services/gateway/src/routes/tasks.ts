@@ -165,7 +165,7 @@ export async function submitAndAnswer(
   const wait = waitOf(request.headers.prefer)
   const submitted = await submitting.submit(
     task,
-    headerOf(request, 'idempotency-key'),
+    headerOf(request, 'Idempotency-Key'),
     traceOf(request, traces),
   )
   traces?.tell(request, { 'poolmesh.task.id': submitted.taskId })
@@ -192,14 +192,14 @@ async function waitFor(
   }
 }
 
-/** @throws PoolmeshError INVALID_INPUT for a header that is empty or longer than anybody needs */
+/** @throws PoolmeshError INVALID_INPUT for a header that is empty, longer than anybody needs, or there twice */
 function headerOf(request: FastifyRequest, name: string): string | undefined {
-  const value = request.headers[name]
-  if (value === undefined) return undefined
-  if (typeof value === 'string' && value.trim() !== '' && value.length <= 512) return value
-  throw new PoolmeshError('INVALID_INPUT', `the header ${name} must have 1 to 512 characters`, [
-    { path: name, message: 'must have 1 to 512 characters' },
-  ])
+  const values = request.raw.headersDistinct[name.toLowerCase()]
+  if (values === undefined) return undefined
+  const [value = ''] = values
+  if (values.length === 1 && value.trim() !== '' && value.length <= 512) return value
+  const message = values.length > 1 ? 'must be there once' : 'must have 1 to 512 characters'
+  throw new PoolmeshError('INVALID_INPUT', `the header ${name} ${message}`, [{ path: name, message }])
 }
 
 export async function stateWithResult({ executor }: Gateway, id: string) {
