@@ -25,7 +25,7 @@ export const EXIT_MEANINGS: Record<ExitCode, string> = {
   3: 'nothing answers: no server, no services, or no answer in time',
   4: 'there is no such task, pool or dead letter',
   5: 'of result: the task has not ended yet',
-  6: 'refused: the id is pending already, or the system is full',
+  6: 'refused: the id is pending already, the system is full, or others have scaled a pool meanwhile',
   70: 'a defect or a fault inside a service',
   130: 'interrupted, as by Ctrl-C; a task goes on, a file goes on from there, a question was answered no',
 }

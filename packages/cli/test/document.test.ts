@@ -79,6 +79,7 @@ test('it has an example of every command', () => {
     'pools execute',
     'pools distribute',
     'pools health',
+    'pools rebalance',
     'pools stats',
     'memory search',
     'doctor',

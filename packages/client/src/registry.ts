@@ -2,11 +2,13 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import {
   type DeregisterReply,
   type DiscoverReply,
+  healthSubject,
   type PoolDescriptorInput,
   type PoolListRequest,
   PoolmeshError,
   type PoolStatsReply,
   type PoolView,
+  poolHealthAnswerSchema,
   type ScalablePool,
   type ScalableReply,
   type ScaleRequest,
@@ -31,6 +33,8 @@ export type PoolFilter = Omit<PoolListRequest, 'cursor' | 'limit'>
 
 /** Each endpoint is asked over HTTP; the registry bounds every one of them. */
 const DISCOVERY_TIMEOUT_MS = 60_000
+/** A pool that is well answers within milliseconds. */
+const HEALTH_TIMEOUT_MS = 500
 /** Pools a page where all are wanted; fewer where they do not fit into one message. */
 const PAGE = 1_000
 
@@ -146,6 +150,17 @@ export class PoolRegistry {
       ...(workers === undefined ? {} : { expected_workers: workers }),
     }
     return await ask(this.#nc, scaleSubject(scaler), request, options)
+  }
+
+  /**
+   * Tasks that a pool runs now, to the moment: one on the bus is asked itself, since its heartbeats may be seconds old. Of one
+   * that does not say it, what the registry knows.
+   */
+  async countRunning(pool: PoolView): Promise<number> {
+    if (pool.pool_type !== 'nats') return pool.current_workers
+    const asked = ask<unknown>(this.#nc, healthSubject(pool.name), {}, { timeoutMs: HEALTH_TIMEOUT_MS })
+    const answer = poolHealthAnswerSchema.safeParse(await asked.catch(() => null))
+    return answer.data?.current_workers ?? pool.current_workers
   }
 
   async getRegistryStats(options: RequestOptions = {}): Promise<PoolStatsReply> {

@@ -217,9 +217,11 @@ export class SpawnedPools implements AsyncDisposable {
   }
 
   async #scaleProcesses(name: string, target: number, expected?: number): Promise<GroupState> {
-    const running = new Map<string, number>()
-    for (const { name: pool, current_workers } of await this.registered(name))
-      running.set(pool, current_workers)
+    const { registry } = this.#parts
+    const counted = (await this.registered(name)).map(
+      async (pool) => [pool.name, await registry.countRunning(pool)] as const,
+    )
+    const running = new Map(await Promise.all(counted))
     return this.#processes.scale(name, target, { expected, running })
   }
 

@@ -3,6 +3,7 @@ import { addExamples, type End, finish, finishList } from '../command.ts'
 import { type CommonOptions, type ListOptions, POOL_TYPES, parseNumber } from '../options.ts'
 import { defineDeregister, defineRegister } from './pools-change.ts'
 import { defineHealth, defineStats, defineWatch } from './pools-look.ts'
+import { defineRebalance } from './pools-rebalance.ts'
 import { defineDistribute, defineExecute } from './pools-run.ts'
 
 export type PoolsListOptions = ListOptions & {
@@ -26,6 +27,7 @@ export function definePools(parent: Command, end: End): void {
   defineDeregister(pools, end)
   defineExecute(pools, end)
   defineDistribute(pools, end)
+  defineRebalance(pools, end)
   defineHealth(pools, end)
   defineStats(pools, end)
   defineWatch(pools, end)

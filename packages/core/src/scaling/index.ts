@@ -1,0 +1,2 @@
+export * from './apportion.ts'
+export * from './rebalance.ts'

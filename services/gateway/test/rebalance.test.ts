@@ -1,0 +1,123 @@
+// `poolmesh pools rebalance` with real processes: those of two pools that an agent spawned.
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { processesWith, until } from '@poolmesh/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Served, startServed } from './fixture.ts'
+
+const PACKAGES = join(import.meta.dirname, '../../../packages')
+/** No other test's processes are named so. */
+const [LEFT, RIGHT] = ['left', 'right'].map((name) => `${name}${process.pid}`) as [string, string]
+
+let folder: string
+let served: Served
+let client: Client
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'poolmesh-rebalance-'))
+  const types = join(folder, 'types.json')
+  const type = (...args: string[]) => ({
+    command: process.execPath,
+    args: [join(PACKAGES, 'mcp/test/worker.ts'), ...args],
+  })
+  writeFileSync(types, JSON.stringify({ left: type('left'), right: type('right', 'spare') }))
+  served = await startServed({ POOLMESH_SPAWN_FILE: types })
+  client = new Client({ name: 'test', version: '1' })
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${served.url}/mcp`)) as never)
+}, 60_000)
+afterAll(async () => {
+  await client?.close()
+  await served?.[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
+}, 60_000)
+
+// biome-ignore lint/suspicious/noExplicitAny: what a test says of it is what it is held to
+const call = async (name: string, args: object): Promise<any> => {
+  const answer = await client.callTool({ name, arguments: { ...args } }, undefined, { timeout: 60_000 })
+  expect(answer.isError, JSON.stringify(answer.content)).toBeFalsy()
+  return answer.structuredContent
+}
+const processes = (name: string): number[] => processesWith(`POOLMESH_POOL_NAME=${name}-`)
+const registered = async (name: string): Promise<number> =>
+  (await served.ask('GET', `/api/v1/pools?q=${name}-`)).body.items.length
+/** Processes that have registered, and no others. */
+const settled = (name: string, count: number): Promise<unknown> =>
+  until(
+    async () => processes(name).length === count && (await registered(name)) === count,
+    `${count} processes of ${name}`,
+    30_000,
+  )
+const submit = async (capability: string, payload: object): Promise<string> =>
+  (
+    await served.ask('POST', '/api/v1/tasks', {
+      task_type: 'wait',
+      payload,
+      required_capabilities: [capability],
+    })
+  ).body.task_id
+const taskOf = async (id: string) => (await served.ask('GET', `/api/v1/tasks/${id}`)).body
+const runningOf = async (ids: string[]): Promise<number> =>
+  (await Promise.all(ids.map(taskOf))).filter(({ status }) => status === 'running').length
+
+// biome-ignore lint/suspicious/noExplicitAny: as above
+async function rebalance(...options: string[]): Promise<any> {
+  const args = [join(PACKAGES, 'cli/src/main.ts'), 'pools', 'rebalance', '--json', ...options]
+  const env = { PATH: process.env['PATH'] ?? '', NATS_URL: served.system.url }
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  let printed = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    printed += chunk.toString()
+  })
+  const code = await new Promise((resolve) => child.once('close', resolve))
+  expect(code, printed).toBe(0)
+  return JSON.parse(printed)
+}
+
+test('processes of an idle pool make room for those of a busy one, and no task is lost', {
+  timeout: 120_000,
+}, async () => {
+  const limits = { min_workers: 1, max_workers: 4 }
+  await call('pool_spawn', { pool_type: 'left', name: LEFT, ...limits })
+  await call('pool_spawn', { pool_type: 'right', name: RIGHT, ...limits })
+  await call('pool_scale', { pool_id: RIGHT, target_workers: 3 })
+  await settled(LEFT, 1)
+  await settled(RIGHT, 3)
+
+  // One of the idle pool's processes is not idle: whatever ends, it is not that one.
+  const [first, second] = [join(folder, 'first'), join(folder, 'second')]
+  const kept = await submit('spare', { wait: second })
+  const tasks = await Promise.all(Array.from({ length: 6 }, () => submit('left', { wait: first })))
+  await until(async () => (await runningOf([kept, ...tasks])) === 3, 'two run, and the one')
+  const before = processes(RIGHT)
+
+  const row = { running: 2, slots: 2, waiting: 4, workers: 1, target_workers: 3 }
+  const plan = {
+    moved: 2,
+    applied: false,
+    pools: [
+      { pool: LEFT, pool_type: 'left', ...row, why: '4 wait: gets 2' },
+      { pool: RIGHT, running: 1, slots: 6, waiting: 0, workers: 3, target_workers: 1 },
+    ],
+  }
+  expect(await rebalance('--dry-run')).toMatchObject(plan)
+  expect([processes(LEFT).length, processes(RIGHT).length]).toEqual([1, 3])
+
+  expect(await rebalance('--yes')).toMatchObject({ ...plan, applied: true })
+  await settled(RIGHT, 1)
+  expect(before).toContain(processes(RIGHT)[0])
+  await settled(LEFT, 3)
+  await until(async () => (await runningOf(tasks)) === 6, 'all of them run', 30_000)
+  expect(await rebalance('--yes')).toMatchObject({ moved: 0, applied: false })
+
+  writeFileSync(first, '')
+  writeFileSync(second, '')
+  await until(async () => (await runningOf([kept, ...tasks])) === 0, 'they end', 30_000)
+  for (const id of [kept, ...tasks])
+    expect(await taskOf(id)).toMatchObject({ status: 'completed', attempt: 1 })
+  await call('pool_close_all', {})
+  expect([...processes(LEFT), ...processes(RIGHT)]).toEqual([])
+})
