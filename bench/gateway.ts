@@ -1,14 +1,11 @@
 // `npm run bench -- gateway [--listeners 5000] [--rate 500] [--seconds 20] [--profile DIR]`: many listen to the gateway while tasks
 // are submitted through it. The gateway and the listeners are a process each; the callers share one with everything else.
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { freePort } from '@poolmesh/bus'
 import { startEmbedded } from '@poolmesh/up'
 import { definePool } from '@poolmesh/worker'
+import { startGatewayProcess } from './http/gateway-process.ts'
 import { Child } from './processes/child.ts'
 import { percentile } from './processes/statistics.ts'
 
@@ -33,42 +30,13 @@ await using owned = new AsyncDisposableStack()
 const system = owned.use(await startEmbedded())
 const pool = definePool({ name: 'bench', capabilities: ['bench'], maxWorkers: 100, handler: () => ({}) })
 owned.use(await pool.start({ nc: system.nc }))
-const port = await freePort()
-const gateway = spawn(
-  process.execPath,
-  [
-    ...(values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]),
-    join(import.meta.dirname, '..', 'services', 'up', 'src', 'service.ts'),
-    'gateway',
-  ],
-  {
-    env: {
-      ...process.env,
-      NATS_URL: system.url,
-      POOLMESH_HTTP_PORT: String(port),
-      POOLMESH_LOG_LEVEL: 'warn',
-    },
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  },
+const gateway = owned.use(
+  await startGatewayProcess(
+    system.url,
+    values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`],
+  ),
 )
-const ended = new Promise((resolve) => gateway.once('close', resolve))
-owned.defer(async () => {
-  gateway.kill('SIGTERM')
-  await ended
-})
-await new Promise((resolve) => gateway.once('message', resolve))
-
-const memoryMiB = (what: 'VmRSS' | 'VmHWM'): number => {
-  const status = readFileSync(`/proc/${gateway.pid}/status`, 'utf8')
-  const [, kib] = new RegExp(`${what}:\\s+(\\d+)`).exec(status) ?? []
-  return Math.round(Number(kib) / 1024)
-}
-/** Of the gateway, user and system, in seconds; the kernel counts in hundredths. */
-const cpuSeconds = (): number => {
-  const fields = readFileSync(`/proc/${gateway.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) / 100
-}
-
+const { port, memoryMiB, cpuSeconds } = gateway
 const idle = memoryMiB('VmRSS')
 const child = await Child.start('gateway listeners', system.url, {
   port,

@@ -1,4 +1,4 @@
-// `npm run bench -- [compare|full|instructions|main|decision|registry|durability|backlog|file|http|guide|gateway] [options]`
+// `npm run bench -- [compare|full|instructions|main|decision|registry|durability|backlog|file|http|guide|gateway|lines] [options]`
 const BENCHMARKS = {
   compare: () => import('./compare/run.ts'),
   full: () => import('./compare/full.ts'),
@@ -12,6 +12,7 @@ const BENCHMARKS = {
   guide: () => import('./guide.ts'),
   http: () => import('./http-pools.ts'),
   gateway: () => import('./gateway.ts'),
+  lines: () => import('./lines.ts'),
 } as const
 
 const named = process.argv[2]

@@ -64,6 +64,7 @@ export class DistributedTaskExecutor implements AsyncDisposable {
     const parts = {
       add: (sink: TaskSink) => this.#submissions.add(task, sink),
       takeBack: (taskId: string) => this.#submissions.takeBack(taskId),
+      letGo: (taskId: string) => this.#submissions.letGo(taskId),
     }
     return TaskHandle.submit(this.#nc, parts, options)
   }

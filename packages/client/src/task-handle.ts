@@ -62,6 +62,7 @@ export class TaskHandle {
   #isStored = false
   #cancelWhenStored = false
   #taskId = ''
+  #forget: ((taskId: string) => void) | undefined
 
   private constructor(nc: NatsConnection, onStatus: SubmitOptions['onStatus']) {
     this.#nc = nc
@@ -73,14 +74,19 @@ export class TaskHandle {
 
   /**
    * @internal Made by the executor: `add` submits the sink and gives the task's id; `takeBack` says whether a task that is
-   * not confirmed is certain not to be stored.
+   * not confirmed is certain not to be stored; `letGo` forgets one that is.
    */
   static submit(
     nc: NatsConnection,
-    parts: { add(sink: TaskSink): string; takeBack(taskId: string): boolean },
+    parts: {
+      add(sink: TaskSink): string
+      takeBack(taskId: string): boolean
+      letGo(taskId: string): void
+    },
     options: SubmitOptions,
   ): TaskHandle {
     const handle = new TaskHandle(nc, options.onStatus)
+    handle.#forget = parts.letGo
     handle.#taskId = parts.add({
       stored: () => handle.#hasStored(),
       settle: (result) => handle.#end(result),
@@ -140,6 +146,23 @@ export class TaskHandle {
    */
   result(options: { signal?: AbortSignal } = {}): Promise<DistributedTaskResult> {
     return raceAbort(this.#result.promise, options.signal)
+  }
+
+  /**
+   * Nobody will ask this handle how the task ended: once it is stored, this client keeps nothing of it, and `result()`
+   * rejects. The task goes on, and `executor.getTaskResult` has its result.
+   */
+  letGo(): void {
+    if (this.#ended) return
+    if (!this.#isStored) {
+      this.#stored.promise.then(
+        () => this.letGo(),
+        () => {},
+      )
+      return
+    }
+    this.#fail(new PoolmeshError('CANCELLED', `nobody waits for the task ${this.#taskId} here any more`))
+    this.#forget?.(this.#taskId)
   }
 
   /** What the system knows of the task now. @throws PoolmeshError UNAVAILABLE when no executor runs */

@@ -153,3 +153,23 @@ test('what is no result on the inbox is passed over', async () => {
   expect(await executor.executeTask(task())).toMatchObject({ status: 'completed' })
   expect(other.taken).toHaveLength(1)
 })
+
+test('of tasks that were let go nothing is kept once they are stored, alone and in batches; the others are waited for', async () => {
+  // Nobody runs them yet: what is kept is kept until the end.
+  await using executor = new DistributedTaskExecutor(await server.connect(), { maxOutstanding: 3 })
+  const kept = executor.submit(task(0))
+  await kept.stored
+  for (let round = 0; round < 10; round++) {
+    const handles = Array.from({ length: 20 }, (_, n) => executor.submit(task(n)))
+    // Before they are stored, and after.
+    handles[0]!.letGo()
+    await Promise.all(handles.map((handle) => handle.stored))
+    for (const handle of handles) handle.letGo()
+    await expect(handles[5]!.result()).rejects.toThrow('nobody waits for the task')
+  }
+  const last = executor.submit({ ...task(1), task_id: 'chosen' })
+  await last.stored
+  await using _other = await startPlainExecutor(await server.connect())
+  expect((await kept.result()).output).toEqual({ echo: { n: 0 } })
+  expect((await last.result()).status).toBe('completed')
+})

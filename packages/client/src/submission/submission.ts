@@ -80,6 +80,11 @@ export class Submission {
     return this.alone ? this.id : taskIdInBatch(this.id, index)
   }
 
+  /** Of a task that is in it. */
+  indexOf(taskId: string): number {
+    return this.alone ? 0 : Number(taskId.slice(this.id.length + 1))
+  }
+
   /** The id of some task without a result, or null. */
   firstOpen(): string | null {
     const index = this.#sinks.findIndex((sink) => sink !== null)

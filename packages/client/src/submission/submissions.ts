@@ -118,6 +118,17 @@ export class Submissions implements Disposable {
     return true
   }
 
+  /**
+   * Nobody waits for that task any more, and it is confirmed: nothing of it is kept here. One whose payload lies apart is kept
+   * until it ends, and its payload deleted then.
+   */
+  letGo(taskId: string): void {
+    const submission = this.outstanding.submissionOf(taskId)
+    if (!submission?.stored || submission.payloadRef) return
+    submission.drop(submission.indexOf(taskId))
+    this.outstanding.removeIfOver(submission)
+  }
+
   prepare(input: DistributedTaskInput): PreparedTask {
     const task = prepareTask(input)
     if (task.id !== null && this.outstanding.has(task.id))

@@ -113,9 +113,15 @@ function tasksOf(body: unknown): unknown[] {
   ])
 }
 
+async function store(submitting: Submitting, task: unknown, trace: TraceContext | undefined): Promise<Item> {
+  const submitted = await submitting.submit(task, undefined, trace)
+  submitted.letGo()
+  return { task_id: submitted.taskId }
+}
+
 async function submitOne(submitting: Submitting, task: unknown, trace?: TraceContext): Promise<Item> {
   try {
-    return { task_id: (await submitting.submit(task, undefined, trace)).taskId }
+    return await store(submitting, task, trace)
   } catch (error) {
     if (error instanceof PoolmeshError) return error.toRefusal()
     throw error
@@ -126,7 +132,7 @@ async function submitOne(submitting: Submitting, task: unknown, trace?: TraceCon
 async function submitLine(submitting: Submitting, text: string, trace?: TraceContext): Promise<Item> {
   try {
     const task = parseJson(text, 'the line')
-    return { task_id: (await submitting.submit(task, undefined, trace)).taskId }
+    return await store(submitting, task, trace)
   } catch (error) {
     if (error instanceof PoolmeshError && error.code !== 'OVERLOADED') return error.toRefusal()
     throw error

@@ -79,6 +79,11 @@ export class Submitted {
   readonly #executor: DistributedTaskExecutor
   readonly #handle: TaskHandle | null
 
+  /** Nothing is kept of the task here, however long it waits and runs. To be called when nobody will ask for its result. */
+  letGo(): void {
+    this.#handle?.letGo()
+  }
+
   constructor(executor: DistributedTaskExecutor, taskId: string, handle: TaskHandle | null) {
     this.#executor = executor
     this.taskId = taskId

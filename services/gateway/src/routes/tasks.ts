@@ -170,6 +170,7 @@ export async function submitAndAnswer(
   )
   traces?.tell(request, { 'poolmesh.task.id': submitted.taskId })
   const result = wait === null ? null : await waitFor(submitted, wait, request)
+  submitted.letGo()
   if (wait !== null && result !== null) reply.header('preference-applied', `wait=${wait}`)
   reply.header('location', `${place}/${submitted.taskId}`)
   if (result !== null) return reply.code(200).send(result)
