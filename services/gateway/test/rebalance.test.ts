@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { processesWith, until } from '@poolmesh/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -20,11 +21,11 @@ let client: Client
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'poolmesh-rebalance-'))
   const types = join(folder, 'types.json')
-  const type = (...args: string[]) => ({
+  const type = (capability: string) => ({
     command: process.execPath,
-    args: [join(PACKAGES, 'mcp/test/worker.ts'), ...args],
+    args: [join(PACKAGES, 'mcp/test/worker.ts'), capability],
   })
-  writeFileSync(types, JSON.stringify({ left: type('left'), right: type('right', 'spare') }))
+  writeFileSync(types, JSON.stringify({ left: type('left'), right: type('right') }))
   served = await startServed({ POOLMESH_SPAWN_FILE: types })
   client = new Client({ name: 'test', version: '1' })
   await client.connect(new StreamableHTTPClientTransport(new URL(`${served.url}/mcp`)) as never)
@@ -42,23 +43,17 @@ const call = async (name: string, args: object): Promise<any> => {
   return answer.structuredContent
 }
 const processes = (name: string): number[] => processesWith(`POOLMESH_POOL_NAME=${name}-`)
-const registered = async (name: string): Promise<number> =>
-  (await served.ask('GET', `/api/v1/pools?q=${name}-`)).body.items.length
+const registered = async (name: string): Promise<string[]> =>
+  (await served.ask('GET', `/api/v1/pools?q=${name}-`)).body.items.map((pool: { name: string }) => pool.name)
 /** Processes that have registered, and no others. */
 const settled = (name: string, count: number): Promise<unknown> =>
   until(
-    async () => processes(name).length === count && (await registered(name)) === count,
+    async () => processes(name).length === count && (await registered(name)).length === count,
     `${count} processes of ${name}`,
     30_000,
   )
-const submit = async (capability: string, payload: object): Promise<string> =>
-  (
-    await served.ask('POST', '/api/v1/tasks', {
-      task_type: 'wait',
-      payload,
-      required_capabilities: [capability],
-    })
-  ).body.task_id
+const submit = async (where: object, payload: object): Promise<string> =>
+  (await served.ask('POST', '/api/v1/tasks', { task_type: 'wait', payload, ...where })).body.task_id
 const taskOf = async (id: string) => (await served.ask('GET', `/api/v1/tasks/${id}`)).body
 const runningOf = async (ids: string[]): Promise<number> =>
   (await Promise.all(ids.map(taskOf))).filter(({ status }) => status === 'running').length
@@ -87,12 +82,12 @@ test('processes of an idle pool make room for those of a busy one, and no task i
   await settled(LEFT, 1)
   await settled(RIGHT, 3)
 
-  // One of the idle pool's processes is not idle: whatever ends, it is not that one.
+  // Of the idle pool's processes the last is not idle: whatever ends, it is not that one.
   const [first, second] = [join(folder, 'first'), join(folder, 'second')]
-  const kept = await submit('spare', { wait: second })
-  const tasks = await Promise.all(Array.from({ length: 6 }, () => submit('left', { wait: first })))
+  const kept = await submit({ pool: `${RIGHT}-3` }, { wait: second })
+  const left = { required_capabilities: ['left'] }
+  const tasks = await Promise.all(Array.from({ length: 6 }, () => submit(left, { wait: first })))
   await until(async () => (await runningOf([kept, ...tasks])) === 3, 'two run, and the one')
-  const before = processes(RIGHT)
 
   const row = { running: 2, slots: 2, waiting: 4, workers: 1, target_workers: 3 }
   const plan = {
@@ -108,7 +103,7 @@ test('processes of an idle pool make room for those of a busy one, and no task i
 
   expect(await rebalance('--yes')).toMatchObject({ ...plan, applied: true })
   await settled(RIGHT, 1)
-  expect(before).toContain(processes(RIGHT)[0])
+  expect(await registered(RIGHT)).toEqual([`${RIGHT}-3`])
   await settled(LEFT, 3)
   await until(async () => (await runningOf(tasks)) === 6, 'all of them run', 30_000)
   expect(await rebalance('--yes')).toMatchObject({ moved: 0, applied: false })
@@ -120,4 +115,28 @@ test('processes of an idle pool make room for those of a busy one, and no task i
     expect(await taskOf(id)).toMatchObject({ status: 'completed', attempt: 1 })
   await call('pool_close_all', {})
   expect([...processes(LEFT), ...processes(RIGHT)]).toEqual([])
+})
+
+test('another server of the tools scales them too, and each only within its limits', {
+  timeout: 60_000,
+}, async () => {
+  await call('pool_spawn', { pool_type: 'left', name: LEFT, max_workers: 2 })
+  const other = new Client({ name: 'test', version: '1' })
+  await other.connect(
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [join(PACKAGES, 'cli/src/main.ts'), 'mcp', '--server', served.system.url],
+      env: { PATH: process.env['PATH'] ?? '' },
+    }),
+  )
+  const scale = (pool_id: string, target_workers: number) =>
+    other.callTool({ name: 'pool_scale', arguments: { pool_id, target_workers } })
+  expect((await scale(LEFT, 2)).structuredContent).toMatchObject({ pool_id: LEFT, workers: 2 })
+  await settled(LEFT, 2)
+  const text = async (pool: string, target: number) => JSON.stringify((await scale(pool, target)).content)
+  expect(await text(LEFT, 3)).toMatch(/INVALID_INPUT: target_workers must be 1 to 2/)
+  expect(await text(`${LEFT}-1`, 2)).toMatch(/INVALID_INPUT: the pool left\d+-1 cannot be scaled/)
+  expect(await text('nowhere', 2)).toMatch(/NOT_FOUND: there is no pool nowhere/)
+  await other.close()
+  await call('pool_close', { pool_id: LEFT })
 })
