@@ -361,6 +361,8 @@ test('it is found as a micro service', async () => {
     'pool.get',
     'pool.list',
     'pool.register',
+    'pool.scalable',
+    'pool.scale.registry',
     'pool.stats',
   ])
   for (const verb of ['PING', 'STATS'])
