@@ -85,7 +85,7 @@ test('workers go from idle pools to those that have tasks waiting: shown first, 
   expect(shown.stdout).toMatch(/\n +busy +1\/1 +5 +1 +3 +1–5 +5 wait: gets 2\n/)
   // What is at another address has nothing to do with it.
   expect(shown.stdout).toMatch(/\n +far +0\/4 +0 +4 +4 +1–5 +has workers to spare/)
-  expect(shown.stdout).toMatch(/\n +idle +0\/4 +0 +4 +2 +2–5 +needs 2: gives 2\n/)
+  expect(shown.stdout).toMatch(/\n +idle +0\/4 +0 +4 +2 +2–5 +keeps 2: gives 2\n/)
   const markdown = await run(['pools', 'rebalance', '--dry-run', '--format', 'markdown'])
   expect(markdown.stdout).toMatch(/^\| pool +\| +busy \|.*\n\|.*\n\| busy +\| +1\/1 \| +5 \| +1 \| +3 \|/)
 

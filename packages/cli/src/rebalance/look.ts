@@ -29,15 +29,17 @@ async function lookAt(registry: PoolRegistry, pool: ScalablePool): Promise<Looke
   const well = known.filter(takesWork)
   const running = await Promise.all(well.map((one) => registry.countRunning(one)))
   const { workers, min_workers: min, max_workers: max } = pool
+  // The workers of a registered pool are the tasks that it runs at the same time.
+  const isOne = pool.scaler === REGISTRY_SCALER
   const slots = sum(well.map(({ max_workers }) => max_workers))
   return {
     pool,
     workers,
     min,
     max,
-    // The workers of a registered pool are the tasks that it runs at the same time.
-    tasksPerWorker: pool.scaler === REGISTRY_SCALER || well.length === 0 ? 1 : slots / well.length,
+    tasksPerWorker: isOne || well.length === 0 ? 1 : slots / well.length,
     running: sum(running),
+    busy: isOne ? sum(running) : running.filter((tasks) => tasks > 0).length,
     waiting: 0,
     leftOut: well.length > 0 ? null : known.length > 0 ? 'it is unavailable' : 'it has not registered yet',
     offers: well.map(({ capabilities }) => new Set(capabilities)),

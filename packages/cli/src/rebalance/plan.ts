@@ -1,5 +1,5 @@
 // Who gives workers to whom, and why, for people and programs.
-import { lackingWorkers, neededWorkers, rebalance, spareWorkers } from '@poolmesh/core'
+import { keptWorkers, lackingWorkers, neededWorkers, rebalance, spareWorkers } from '@poolmesh/core'
 import type { LookedAt } from './look.ts'
 
 /** As `--json` prints it. */
@@ -70,10 +70,10 @@ function whyOf(one: LookedAt, target: number): string {
 }
 
 function reasonOf(one: LookedAt, target: number): string {
-  const { workers, min, waiting } = one
+  const { workers, waiting } = one
   const needed = neededWorkers(one)
   if (target > workers) return `${waiting} wait: gets ${target - workers}`
-  if (target < workers) return `needs ${Math.max(min, needed)}: gives ${workers - target}`
+  if (target < workers) return `keeps ${keptWorkers(one)}: gives ${workers - target}`
   if (lackingWorkers(one) > 0) return `${waiting} wait, and nobody has a worker to spare`
   if (waiting > 0 && needed > workers) return `${waiting} wait, and it has all that it may have`
   if (spareWorkers(one) > 0) return 'has workers to spare, and nobody needs them'

@@ -3,7 +3,8 @@
 // Invariants:
 //  R1  the sum of the workers stays as it is
 //  R2  no pool gets below its `min` or above its `max` by it, or farther outside where it is outside
-//  R3  a pool gives only workers that neither its tasks nor those that wait for it need, and gets only what those that wait need
+//  R3  a pool gives only workers that run nothing and that neither its tasks nor those that wait for it need, and gets only
+//      what those that wait need
 //  R4  once a plan is carried out, the same tasks make no other plan
 import { apportion } from './apportion.ts'
 
@@ -16,6 +17,8 @@ export interface WorkerDemand {
   tasksPerWorker: number
   /** Tasks that run there now. */
   running: number
+  /** Workers that run at least one of them. */
+  busy: number
   /** Tasks that wait and would run there. */
   waiting: number
 }
@@ -24,9 +27,11 @@ export interface WorkerDemand {
 export const neededWorkers = ({ running, waiting, tasksPerWorker }: WorkerDemand): number =>
   Math.ceil((running + waiting) / tasksPerWorker)
 
-/** Workers that can be taken from the pool: beyond its `min` and what its tasks need. */
-export const spareWorkers = (pool: WorkerDemand): number =>
-  Math.max(0, pool.workers - Math.max(pool.min, neededWorkers(pool)))
+/** Workers that the pool keeps: its `min`, what its tasks need, and those that run something. */
+export const keptWorkers = (pool: WorkerDemand): number => Math.max(pool.min, neededWorkers(pool), pool.busy)
+
+/** Workers that can be taken from the pool. */
+export const spareWorkers = (pool: WorkerDemand): number => Math.max(0, pool.workers - keptWorkers(pool))
 
 /** Workers that the pool lacks for what waits, and may have by its `max`. */
 export const lackingWorkers = (pool: WorkerDemand): number =>

@@ -39,6 +39,7 @@ const demand: fc.Arbitrary<WorkerDemand> = fc
     workers: fc.integer({ min: 1, max: 25 }),
     tasksPerWorker: fc.oneof(fc.integer({ min: 1, max: 10 }), fc.constantFrom(0.5, 1.5, 7 / 3)),
     running: fc.nat(60),
+    busy: fc.nat(25),
     waiting: fc.oneof(fc.constant(0), fc.nat(200)),
   })
   .map(({ limits, ...rest }) => ({ ...rest, min: Math.min(...limits), max: Math.max(...limits) }))
@@ -64,7 +65,10 @@ test('R3: who gives has no less than its tasks need, who gets has no more, and h
         const pool = pools[i]!
         const places = workers * pool.tasksPerWorker
         const tasks = pool.running + pool.waiting
-        if (workers < pool.workers) expect(places).toBeGreaterThanOrEqual(tasks)
+        if (workers < pool.workers) {
+          expect(places).toBeGreaterThanOrEqual(tasks)
+          expect(workers).toBeGreaterThanOrEqual(pool.busy)
+        }
         if (workers > pool.workers) {
           expect(pool.waiting).toBeGreaterThan(0)
           expect(places - pool.tasksPerWorker).toBeLessThan(tasks)
@@ -92,16 +96,19 @@ test('workers go from who is idle to who has work waiting', () => {
     max: 10,
     tasksPerWorker: 2,
     running: 0,
+    busy: 0,
     waiting: 0,
     ...changes,
   })
-  const busy = pool({ workers: 1, running: 2, waiting: 4 })
+  const busy = pool({ workers: 1, running: 2, busy: 1, waiting: 4 })
   expect(rebalance([busy, pool({})])).toEqual([3, 1])
   // No more than what waits needs; no more than max; nothing where nothing waits, or nobody is idle.
   expect(rebalance([{ ...busy, waiting: 1 }, pool({})])).toEqual([2, 2])
   expect(rebalance([{ ...busy, waiting: 9, max: 2 }, pool({})])).toEqual([2, 2])
   expect(rebalance([{ ...busy, waiting: 0 }, pool({})])).toEqual([1, 3])
   expect(rebalance([busy, pool({ running: 5 })])).toEqual([1, 3])
+  // A worker that runs something is not taken, although the others had room for it.
+  expect(rebalance([busy, pool({ running: 2, busy: 2 })])).toEqual([2, 2])
   expect(rebalance([])).toEqual([])
   // Two lack 4 and 2, and 3 can be spared.
   const three = [{ ...busy, waiting: 8 }, { ...busy, waiting: 4 }, pool({ workers: 4 })]
