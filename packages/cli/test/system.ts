@@ -76,7 +76,8 @@ export function follow(child: ChildProcess, input?: string): Running {
   return watched(child)
 }
 
-function watched(child: ChildProcess): Running {
+/** A process that the caller gives its input. */
+export function watched(child: ChildProcess): Running {
   let stdout = ''
   let stderr = ''
   let over = false
