@@ -1,5 +1,5 @@
 // What a command answers goes to standard output; what it says beside that, to standard error.
-import { plain } from '@poolmesh/terminal'
+import { plain, wrap } from '@poolmesh/terminal'
 
 export const print = (text: string): void => {
   process.stdout.write(text)
@@ -12,7 +12,8 @@ export const printJson = (value: unknown): void => {
 
 /** For people, beside the answer. */
 export const notice = (line: string): void => {
-  process.stderr.write(`poolmesh: ${plain(line)}\n`)
+  const width = process.stderr.isTTY ? process.stderr.columns : undefined
+  process.stderr.write(`${wrap(`poolmesh: ${plain(line)}`, width)}\n`)
 }
 
 /** Columns to lay tables out for: a pipe has as many as are wanted. */

@@ -1,4 +1,6 @@
 // The commands and their help. What they do is in `actions/`, loaded when a command is run.
+
+import { wrap } from '@poolmesh/terminal'
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { defineAlerts } from './commands/alerts.ts'
@@ -11,6 +13,7 @@ import { defineMemory } from './commands/memory.ts'
 import { definePools } from './commands/pools.ts'
 import { defineShortNames, defineTasks } from './commands/tasks.ts'
 import { EXIT, EXIT_MEANINGS, type ExitCode } from './exit-codes.ts'
+import { terminalWidth } from './output.ts'
 
 /** Runs one command. @returns the exit code, once everything has been told */
 export async function runCommandLine(argv: readonly string[]): Promise<ExitCode> {
@@ -36,8 +39,10 @@ export function createProgram(end: (code: ExitCode) => void): Command {
     .version(packageJson.version)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'poolmesh: ')) })
+    // Below it the descriptions are left to the terminal, which breaks lines within words.
+    .configureHelp({ minWidthToWrap: 10 })
     .showHelpAfterError('(--help shows what there is)')
-    .addHelpText('after', helpAfter())
+    .addHelpText('after', helpAfter)
   defineTasks(program, end)
   definePools(program, end)
   defineDead(program, end)
@@ -61,7 +66,7 @@ const asksForJson = (argv: readonly string[]): boolean =>
 const helpAfter = (): string => `
 Exit codes:
 ${Object.entries(EXIT_MEANINGS)
-  .map(([code, meaning]) => `  ${code.padEnd(5)}${meaning}`)
+  .map(([code, meaning]) => wrap(`  ${code.padEnd(5)}${meaning}`, terminalWidth(), '       '))
   .join('\n')}
 
 Examples:

@@ -212,7 +212,7 @@ const load = setInterval(() => {
 }, 50)
 await capture({ line: 'poolmesh pools watch', stop: LIVE_MS })
 await capture({ line: 'poolmesh pools watch | cat', stop: 1_500 })
-await capture({ line: 'poolmesh tasks tail', stop: LIVE_MS })
+await capture({ line: 'poolmesh tasks tail', stop: 1_500 })
 await capture({ line: 'poolmesh tasks tail --limit 3 --format markdown' })
 await capture({ line: 'poolmesh tasks tail --limit 3 --format json' })
 clearInterval(load)
@@ -292,7 +292,7 @@ await capture('poolmesh dead purge')
 await capture('poolmesh dead purge --all')
 
 heading('Search, alerts, tools, settings, completion')
-await inFormats("poolmesh memory search '完成' --limit 2")
+await inFormats("poolmesh memory search 'pages' --limit 2")
 await capture('poolmesh memory search nothingofthatkind')
 await capture('poolmesh alerts forward')
 const flap = setInterval(() => {

@@ -12,9 +12,12 @@ export interface ProgressState {
   note?: string
 }
 
+/** Of one, and of many. */
+export type Unit = readonly [one: string, many: string]
+
 export interface ProgressOptions {
-  /** What is counted, such as `tasks`. */
-  unit: string
+  /** What is counted: `['task', 'tasks']`. */
+  unit: Unit
   /** Default: standard error, so that standard output has answers only. */
   stream?: NodeJS.WriteStream
   /** Between two lines where there is no terminal; default 10,000. */
@@ -31,7 +34,7 @@ const NARROWEST_BAR = 5
 
 /** Redrawn by a timer of its own. Dispose it before anything else is printed: the last state then stays. */
 export class Progress implements Disposable {
-  readonly #unit: string
+  readonly #unit: Unit
   readonly #stream: NodeJS.WriteStream
   readonly #draw: ((text: string) => void) & { clear(): void; done(): void }
   readonly #timer: NodeJS.Timeout
@@ -120,12 +123,12 @@ class Pace implements Speed {
 }
 
 /** One line, never wider than the terminal: the bar gives way first, then the note, then the rest. */
-export function formatProgress(state: ProgressState, speed: Speed, unit: string, width: number): string {
+export function formatProgress(state: ProgressState, speed: Speed, unit: Unit, width: number): string {
   const { done, fraction, note = '' } = state
   const parts = [
     fraction === null ? '' : `${Math.floor(fraction * 100)}%`.padStart(4),
-    `${formatCount(done)} ${unit}`,
-    speed.perSecond === null ? '' : `${formatCount(Math.round(speed.perSecond))}/s`,
+    `${formatCount(done)} ${unit[done === 1 ? 0 : 1]}`,
+    Math.round(speed.perSecond ?? 0) === 0 ? '' : `${formatCount(Math.round(speed.perSecond ?? 0))}/s`,
     speed.secondsLeft === null ? '' : `${formatDuration(speed.secondsLeft)} left`,
     oneLine(note),
   ].filter((part) => part !== '')

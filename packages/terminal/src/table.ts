@@ -8,6 +8,8 @@ export interface Column<Row> {
   /** Longer values are cut, with an ellipsis. */
   widest: number
   align?: 'left' | 'right'
+  /** It is not narrowed for a narrow terminal: a part of it would say nothing, or could not be copied. */
+  whole?: true
 }
 
 const INDENT = '  '
@@ -29,8 +31,9 @@ export function formatTable<Row>(
   const values = rows.map((row) => columns.map((column) => cut(oneLine(column.value(row)), column.widest)))
   const cells = [titles, ...values]
   const wanted = columns.map((_, i) => widestOf(cells.map((line) => line[i] ?? '')))
-  if (!fits(wanted, width)) return formatBlocks(titles, values, width)
-  const widths = narrowed(wanted, width - INDENT.length)
+  const least = leastOf(columns, wanted)
+  if (!fits(least, width)) return formatBlocks(titles, values, width)
+  const widths = narrowed(wanted, least, width - INDENT.length)
   return cells
     .map((line) =>
       line
@@ -51,10 +54,14 @@ export function formatLines<Row>(
   width?: number,
 ): { titles: string; line(row: Row): string } {
   let columns = all
-  while (columns.length > 1 && !fits(columns.map(usualWidth), width ?? Number.POSITIVE_INFINITY))
+  while (
+    columns.length > 1 &&
+    !fits(leastOf(columns, columns.map(usualWidth)), width ?? Number.POSITIVE_INFINITY)
+  )
     columns = columns.slice(0, -1)
   const wanted = columns.map(usualWidth)
-  const widths = narrowed(wanted, (width ?? Number.POSITIVE_INFINITY) - INDENT.length)
+  const least = leastOf(columns, wanted)
+  const widths = narrowed(wanted, least, (width ?? Number.POSITIVE_INFINITY) - INDENT.length)
   const format = (cells: readonly string[]): string => {
     const line = cells.map((cell, i) => {
       const own = widths[i] ?? 0
@@ -91,17 +98,20 @@ const widestOf = (texts: readonly string[]): number =>
 const totalOf = (widths: readonly number[]): number =>
   widths.reduce((sum, each) => sum + each + GAP.length, -GAP.length)
 
-const fits = (wanted: readonly number[], width: number): boolean =>
-  INDENT.length + totalOf(wanted.map((each) => Math.min(each, NARROWEST))) <= width
+const leastOf = (columns: readonly { whole?: true }[], wanted: readonly number[]): number[] =>
+  wanted.map((each, i) => (columns[i]?.whole ? each : Math.min(each, NARROWEST)))
 
-function narrowed(wanted: readonly number[], width: number): number[] {
+const fits = (least: readonly number[], width: number): boolean => INDENT.length + totalOf(least) <= width
+
+function narrowed(wanted: readonly number[], least: readonly number[], width: number): number[] {
   const widths = [...wanted]
   while (totalOf(widths) > width) {
-    const [first = 0, ...others] = widths
-    const widest = Math.max(0, ...others)
-    if (widest > NARROWEST) widths[others.lastIndexOf(widest) + 1] = widest - 1
-    else if (first > NARROWEST) widths[0] = first - 1
-    else break
+    // How wide each is that may still give way; the first one gives way last.
+    const free = widths.map((each, i) => (i > 0 && each > (least[i] ?? 0) ? each : 0))
+    const widest = Math.max(...free)
+    const narrower = widest > 0 ? free.lastIndexOf(widest) : 0
+    if (narrower === 0 && (widths[0] ?? 0) <= (least[0] ?? 0)) break
+    widths[narrower] = (widths[narrower] ?? 0) - 1
   }
   return widths
 }

@@ -8,6 +8,7 @@ import {
   formatTable,
   oneLine,
   plain,
+  wrap,
 } from '../src/index.ts'
 
 interface Row {
@@ -111,4 +112,22 @@ test('rows of Markdown that come one by one are whole, and nothing in a cell is 
   const { titles, line } = formatMarkdownLines(COLUMNS)
   expect(titles).toBe('| name | count |\n| - | -: |\n')
   expect(line({ name: 'a|b\nc', count: 12 })).toBe('| a\\|b c | 12 |\n')
+})
+
+test('a column that is whole does not give way: the others do, and then each row is a block', () => {
+  const columns: Column<Row>[] = [
+    { title: 'name', value: (row) => row.name, widest: 20 },
+    { title: 'state', value: () => 'unavailable', widest: 11, whole: true },
+  ]
+  const rows = [{ name: 'a-long-name', count: 1 }]
+  expect(lines(formatTable(columns, rows, 22))).toEqual(['  name     state', '  a-long…  unavailable'])
+  expect(lines(formatTable(columns, rows, 20))).toEqual(['  name   a-long-name', '  state  unavailable'])
+})
+
+test('long lines end between words, wide characters too, and a word that fits nowhere is not cut', () => {
+  expect(wrap('one two three', 8)).toBe('one two\nthree')
+  expect(wrap('  7  one two three', 10, '     ')).toBe('  7  one\n     two\n     three')
+  expect(wrap('漢字 漢字 x', 8)).toBe('漢字\n漢字 x')
+  expect(wrap('see averylongword', 8)).toBe('see\naverylongword')
+  expect(wrap('one two three', undefined)).toBe('one two three')
 })

@@ -8,7 +8,7 @@ import { storageFindings } from '../doctor/storage.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { printList } from '../list.ts'
 import type { ListOptions } from '../options.ts'
-import { print } from '../output.ts'
+import { print, terminalWidth } from '../output.ts'
 import { withSystem } from '../system.ts'
 import { ADVICE_COLUMN, FINDING_COLUMNS, formatAdvice } from '../views/doctor.ts'
 
@@ -21,7 +21,7 @@ export async function diagnose(options: ListOptions): Promise<ExitCode> {
     json: { findings },
     nothing: 'nothing was checked',
   })
-  if (options.format === 'table') print(plain(formatAdvice(findings)))
+  if (options.format === 'table') print(plain(formatAdvice(findings, terminalWidth())))
   if (!reached) return EXIT.unreachable
   return findings.some(({ outcome }) => outcome === 'fail') ? EXIT.notCompleted : EXIT.done
 }

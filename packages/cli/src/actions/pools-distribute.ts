@@ -67,7 +67,7 @@ function outputOf({ output }: DistributedTaskResult): FanOutOutput {
 
 /** Branches that have ended, while the others run. Dispose it before the result is printed. */
 function showProgress(executor: DistributedTaskExecutor, handle: TaskHandle): Disposable {
-  const progress = new Progress({ unit: 'branches' })
+  const progress = new Progress({ unit: ['branch', 'branches'] })
   const over = new AbortController()
   let asking = false
   const look = async (): Promise<void> => {

@@ -101,7 +101,7 @@ interface Work {
 async function store({ executor, source, defaults, position, interruption, quiet }: Work): Promise<void> {
   // First of all: the ids of what is stored from here on must not be forgotten.
   await source.note(position)
-  using progress = quiet ? undefined : new Progress({ unit: 'tasks' })
+  using progress = quiet ? undefined : new Progress({ unit: ['task', 'tasks'] })
   const chunks = new Chunks(position, { executor, defaults, onBad: tellerOfBad(progress, quiet) })
   let notedAt = performance.now()
   const { signal } = interruption

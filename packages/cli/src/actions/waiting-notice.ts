@@ -22,8 +22,9 @@ export function tellWhyItWaits(executor: DistributedTaskExecutor, handle: TaskHa
     const { taskId } = handle
     if (!stored) return say(`the server has not confirmed the task ${taskId} yet; still trying`)
     try {
-      const { waiting_for } = await executor.explainTask(taskId, { signal: over.signal })
-      if (waiting_for !== null)
+      const { waiting_for, status } = await executor.explainTask(taskId, { signal: over.signal })
+      // A fan-out that runs waits for its branches, which is no news.
+      if (waiting_for !== null && status === 'pending')
         say(`${taskId} waits: ${waiting_for}. Ctrl-C stops the waiting, not the task.`)
     } catch (error) {
       // Worth a line too: the task is stored, but no executor is there to route it.

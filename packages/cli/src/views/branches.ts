@@ -12,9 +12,15 @@ const shown = ({ error, output }: DistributedTaskResult): string => error ?? JSO
 
 export const BRANCH_COLUMNS: Column<Branch>[] = [
   { title: 'pool', value: ({ result }) => result.pool_name ?? '-', widest: 40 },
-  { title: 'status', value: ({ result }) => result.status, widest: 9 },
-  { title: 'took', value: ({ result }) => formatSeconds(result.duration), widest: 8, align: 'right' },
-  { title: 'decided', value: ({ decided }) => (decided ? 'yes' : '-'), widest: 7 },
+  { title: 'status', value: ({ result }) => result.status, widest: 9, whole: true },
+  {
+    title: 'took',
+    value: ({ result }) => formatSeconds(result.duration),
+    widest: 8,
+    align: 'right',
+    whole: true,
+  },
+  { title: 'decided', value: ({ decided }) => (decided ? 'yes' : '-'), widest: 7, whole: true },
   { title: 'output or error', value: ({ result }) => shown(result), widest: 80 },
 ]
 

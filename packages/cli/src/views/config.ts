@@ -9,7 +9,7 @@ export interface ShownSetting {
 }
 
 export const SETTING_COLUMNS: Column<ShownSetting>[] = [
-  { title: 'setting', value: ({ name }) => name, widest: 50 },
+  { title: 'setting', value: ({ name }) => name, widest: 50, whole: true },
   { title: 'value', value: ({ value }) => textOf(value), widest: 60 },
   { title: 'from', value: ({ source }) => source, widest: 11 },
 ]

@@ -2,10 +2,10 @@ import { type Column, formatFields } from '@poolmesh/terminal'
 import type { DeadLetter, DeadSummary } from '@poolmesh/types'
 
 export const DEAD_COLUMNS: Column<DeadSummary>[] = [
-  { title: 'task', value: (letter) => letter.task_id, widest: 64 },
+  { title: 'task', value: (letter) => letter.task_id, widest: 64, whole: true },
   { title: 'type', value: (letter) => letter.task_type, widest: 30 },
   { title: 'reason', value: (letter) => letter.reason, widest: 16 },
-  { title: 'since', value: (letter) => letter.at, widest: 24 },
+  { title: 'since', value: (letter) => letter.at, widest: 24, whole: true },
   { title: 'error', value: (letter) => letter.error ?? '-', widest: 80 },
 ]
 

@@ -1,9 +1,9 @@
-import type { Column } from '@poolmesh/terminal'
+import { type Column, wrap } from '@poolmesh/terminal'
 import type { Finding } from '../doctor/finding.ts'
 
 export const FINDING_COLUMNS: Column<Finding>[] = [
-  { title: 'check', value: ({ check }) => check, widest: 30 },
-  { title: 'is', value: ({ outcome }) => outcome, widest: 4 },
+  { title: 'check', value: ({ check }) => check, widest: 30, whole: true },
+  { title: 'is', value: ({ outcome }) => outcome, widest: 4, whole: true },
   { title: 'found', value: ({ found }) => found, widest: 100 },
 ]
 
@@ -14,8 +14,11 @@ export const ADVICE_COLUMN: Column<Finding> = {
 }
 
 /** Below the table, in full: a narrow terminal would cut what matters most. */
-export const formatAdvice = (findings: readonly Finding[]): string =>
+export const formatAdvice = (findings: readonly Finding[], width: number | undefined): string =>
   findings
     .filter(({ advice }) => advice !== null)
-    .map(({ check, outcome, found, advice }) => `\n${outcome}: ${check}: ${found}\n  ${advice}\n`)
+    .map(
+      ({ check, outcome, found, advice }) =>
+        `\n${wrap(`${outcome}: ${check}: ${found}`, width)}\n${wrap(`  ${advice}`, width, '  ')}\n`,
+    )
     .join('')

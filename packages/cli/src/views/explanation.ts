@@ -4,7 +4,7 @@ import type { Answer } from './answer.ts'
 
 const COLUMNS: Column<Candidate>[] = [
   { title: 'pool', value: (one) => one.pool, widest: 40 },
-  { title: 'verdict', value: (one) => one.verdict, widest: 12 },
+  { title: 'verdict', value: (one) => one.verdict, widest: 12, whole: true },
   {
     title: 'score',
     value: (one) => (one.score === null ? '-' : String(one.score)),

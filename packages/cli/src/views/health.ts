@@ -26,15 +26,15 @@ const answered = ({ response_time }: PoolHealth): string =>
   response_time === null ? '-' : formatSeconds(response_time / 1_000)
 
 const CHECK: Column<PoolHealth>[] = [
-  { title: 'check', value: ({ status }) => status, widest: 11 },
-  { title: 'answered in', value: answered, widest: 11, align: 'right' },
+  { title: 'check', value: ({ status }) => status, widest: 11, whole: true },
+  { title: 'answered in', value: answered, widest: 11, align: 'right', whole: true },
 ]
 const ERROR: Column<PoolHealth> = { title: 'error', value: ({ error }) => error ?? '-', widest: 60 }
 
 export const HEALTH_COLUMNS: Column<CheckedPool>[] = [
   { title: 'pool', value: ({ name }) => name, widest: 40 },
   ...CHECK,
-  { title: 'breaker', value: ({ health_status }) => BREAKER[health_status], widest: 8 },
+  { title: 'breaker', value: ({ health_status }) => BREAKER[health_status], widest: 8, whole: true },
   ERROR,
 ]
 

@@ -6,8 +6,8 @@ import type { PoolNews } from './pool-news.ts'
 export const POOL_COLUMNS: Column<PoolView>[] = [
   { title: 'pool', value: (pool) => pool.name, widest: 40 },
   { title: 'type', value: (pool) => pool.pool_type, widest: 13 },
-  { title: 'health', value: (pool) => pool.health_status, widest: 11 },
-  { title: 'busy', value: (pool) => pool.utilization, widest: 20, align: 'right' },
+  { title: 'health', value: (pool) => pool.health_status, widest: 11, whole: true },
+  { title: 'busy', value: (pool) => pool.utilization, widest: 20, align: 'right', whole: true },
   { title: 'queue', value: (pool) => String(pool.queue_size), widest: 8, align: 'right' },
   { title: 'region', value: (pool) => pool.region ?? '-', widest: 16 },
   { title: 'capabilities', value: (pool) => pool.capabilities.join(' ') || '-', widest: 60 },
@@ -17,7 +17,7 @@ export const POOL_COLUMNS: Column<PoolView>[] = [
 export const NEWS_COLUMNS: Column<PoolNews>[] = [
   { title: 'at (UTC)', value: ({ at }) => at.slice(11, 23), widest: 12 },
   { title: 'change', value: ({ change }) => change, widest: 7 },
-  { title: 'health', value: ({ health_status }) => health_status, widest: 11 },
+  { title: 'health', value: ({ health_status }) => health_status, widest: 11, whole: true },
   {
     title: 'busy',
     value: (news) => `${news.current_workers}/${news.max_workers}`,
