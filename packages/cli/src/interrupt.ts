@@ -15,7 +15,8 @@ export interface Interruption extends Disposable {
 export function onInterrupt(): Interruption {
   const controller = new AbortController()
   const stop = (): void => {
-    dispose()
+    // Not yet: what restores the cursor ends the process at once where nobody else listens.
+    setImmediate(dispose)
     controller.abort(new Interrupted('interrupted'))
   }
   const dispose = (): void => {

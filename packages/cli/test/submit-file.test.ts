@@ -143,14 +143,17 @@ test('a terminal shows a bar that is redrawn in place, and Ctrl-C ends it with a
   const it = startOnTerminal(['tasks', 'submit', '--file', path], {
     columns: 60,
     env: { NATS_URL: system.url },
+    typed: true,
   })
   let screen = ''
   it.child.stdout?.on('data', (chunk: Buffer) => {
     screen += chunk.toString()
   })
   await until(() => /[█░]{5,} +\d+% {2}[\d,]+ tasks/.test(screen))
-  it.child.kill('SIGTERM')
-  await it.ended
+  it.child.stdin?.write('\x03')
+  const { code, stdout } = await it.ended
+  expect(code).toBe(130)
+  expect(stdout).toMatch(/stopped; all up to line \d+ is stored: the same command goes on from there/)
   const rest = await run(['tasks', 'submit', '--file', path])
   expect(rest).toMatchObject({ code: 0, stdout: expect.stringMatching(/^60,000 tasks are stored/) })
   await until(() => runsOf('t').length === 60_000)
