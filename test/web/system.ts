@@ -17,7 +17,7 @@ export interface WebSystem extends AsyncDisposable {
   startGateway(): Promise<void>
 }
 
-/** @param env of the services, the gateway among them */
+/** @param env of the services, the gateway among them: as it is when one is started */
 export async function startWebSystem(env: Record<string, string> = {}): Promise<WebSystem> {
   const dataDir = await mkdtemp(join(tmpdir(), 'poolmesh-web-'))
   const [port, httpPort] = [await freePort(), await freePort()]

@@ -138,6 +138,20 @@ test('lines that stop to come end their connection, those before are answered', 
   expect(idle.text()).not.toContain('"line":2')
 })
 
+test('a line that is too long is told by its number, and nothing behind it is read', async () => {
+  using long = connectTo(it.url)
+  long.send(head(LINES, LINES_BODY, CHUNKED) + chunk(`no JSON\n${'x'.repeat(17 * MIB)}`))
+  const answers = await long.read('"line":2')
+  expect(answers).toContain('"code":"PAYLOAD_TOO_LARGE"')
+  await until(long.ended)
+})
+
+test('a body that says itself that it is too large is refused before any of it is there', async () => {
+  using large = connectTo(it.url)
+  large.send(head(EXPLAIN, JSON_BODY, 'Content-Length: 99999999999'))
+  expect(await large.read('"code"')).toMatch(/^HTTP\/1\.1 413 /)
+})
+
 test('lines without an end have room together, and whoever would have more is told', async () => {
   const half = 'x'.repeat(11 * MIB)
   using first = connectTo(it.url)

@@ -1,6 +1,7 @@
 // The overview and what answers, for the frame and the first screen: read once, then live.
 import { useEffect } from 'preact/hooks'
 import { ask } from './api.ts'
+import { heardTime } from './clock.ts'
 import { connection, useLive } from './live.ts'
 import { store, useStore } from './store.ts'
 import { token } from './token.ts'
@@ -21,7 +22,9 @@ function withMoment(history: Moment[], last: Moment | undefined): Moment[] {
 
 async function read(): Promise<void> {
   try {
-    overview.set(await ask<Overview>('overview'))
+    const next = await ask<Overview>('overview')
+    heardTime(next.now)
+    overview.set(next)
   } catch {
     // The connection and the readiness tell it.
   }
@@ -43,6 +46,7 @@ export function useOverviewFeed(): void {
     {
       overview: (data) => {
         const next = data as Overview
+        heardTime(next.now)
         overview.set({ ...next, history: withMoment(overview.get()?.history ?? [], next.history.at(-1)) })
       },
     },

@@ -1,4 +1,6 @@
 // What the gateway sends, as far as the page reads it. Whatever comes from pools and tasks is anybody's text.
+export type { TaskSummary } from '@poolmesh/types'
+
 export type Health = 'healthy' | 'degraded' | 'unavailable'
 export type Status = 'pending' | 'running' | 'completed' | 'failed' | 'timeout' | 'cancelled'
 
@@ -32,20 +34,6 @@ export interface Alert {
   previous_status: Health | null
   kind: 'unhealthy' | 'recovered'
   sequence: number
-}
-export interface TaskSummary {
-  task_id: string
-  status: Status
-  pool_name: string | null
-  task_type: string | null
-  /** Seconds. */
-  duration: number | null
-  queued_ms: number | null
-  attempts: number | null
-  reason: string | null
-  error: string | null
-  submitted_at: string | null
-  finished_at: string | null
 }
 interface TaskResult {
   task_id: string

@@ -74,7 +74,12 @@ function Navigation({ unhealthy }: { unhealthy: number }) {
       <ul>
         {PLACES.map(({ to, word, short, icon }) => (
           <li key={to}>
-            <Link to={to} aria-current={isHere(to) ? 'page' : undefined} aria-label={word}>
+            <Link
+              to={to}
+              aria-current={isHere(to) ? 'page' : undefined}
+              // Elsewhere what is in it is its name: how many pools are unavailable is a part of that.
+              aria-label={word === short ? undefined : word}
+            >
               <svg
                 viewBox="0 0 20 20"
                 aria-hidden="true"

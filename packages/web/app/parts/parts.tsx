@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useState } from 'preact/hooks'
 import type { ApiError } from '../data/api.ts'
+import { timeNow } from '../data/clock.ts'
 import type { Query } from '../data/use-query.ts'
 import { Link } from '../router.tsx'
 import { ago, brief, percent, visible } from './format.ts'
@@ -101,15 +102,15 @@ export function Loaded<Data>({
 
 /** A time as a distance from now, moving by itself. */
 export function Ago({ at }: { at: string | null }) {
-  const [now, setNow] = useState(Date.now())
+  const [, setNow] = useState(timeNow())
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1_000)
+    const timer = setInterval(() => setNow(timeNow()), 1_000)
     return () => clearInterval(timer)
   }, [])
   if (at === null) return <span class="muted">–</span>
   return (
     <time class="number" dateTime={at} title={visible(at)}>
-      {ago(at, Math.max(now, Date.now() - 1_000))}
+      {ago(at, timeNow())}
     </time>
   )
 }

@@ -52,7 +52,12 @@ export function TimeBand({ line }: { line: TimeLine }) {
 
 const isStatus = (outcome: string): boolean => /^[a-z]+$/.test(outcome)
 
+/** Of what went wrong with a task the last so many are kept. */
+const KEPT = 20
+
 export function AttemptLine({ line }: { line: TimeLine }) {
+  // There may have been others before them, so that nobody knows their numbers.
+  const areLast = line.attempts.length > KEPT
   return (
     <ol class="line" aria-label="Time line">
       <li>
@@ -62,10 +67,16 @@ export function AttemptLine({ line }: { line: TimeLine }) {
           <Ago at={line.submitted_at} />
         </span>
       </li>
+      {areLast && (
+        <li>
+          <Glyph shape="ring" tone="quiet" />
+          <span class="muted">Of many tries the last {KEPT}, and how it went on</span>
+        </li>
+      )}
       {line.attempts.map((attempt, index) => (
         <li key={index}>
           <StateGlyph state={isStatus(attempt.outcome) ? attempt.outcome : 'failed'} />
-          <AttemptText attempt={attempt} number={index + 1} />
+          <AttemptText attempt={attempt} number={areLast ? null : index + 1} />
         </li>
       ))}
       {line.attempts.length === 0 && (line.status === 'pending' || line.status === 'running') && (
@@ -84,10 +95,10 @@ export function AttemptLine({ line }: { line: TimeLine }) {
   )
 }
 
-const AttemptText = ({ attempt, number }: { attempt: Attempt; number: number }) => (
+const AttemptText = ({ attempt, number }: { attempt: Attempt; number: number | null }) => (
   <>
     <span>
-      Attempt {number}
+      Attempt{number !== null && ` ${number}`}
       {attempt.pool !== null && (
         <>
           {' on '}
