@@ -5,7 +5,6 @@ import { constants } from 'node:fs'
 import { access, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
-import { availableParallelism } from 'node:os'
 import { delimiter, join, resolve as resolvePath } from 'node:path'
 import { PoolmeshError } from '@poolmesh/types'
 import { lockDataDir, PID_FILE, prepareDataDir, stopLeftover } from './data-dir.ts'
@@ -137,8 +136,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     ].join('\n'),
   )
   // Its own process group: a Ctrl-C reaches the supervisor alone, which stops the broker last.
-  const env = { GOMAXPROCS: String(serverThreads()), ...process.env }
-  const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'], detached: true, env })
+  const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'], detached: true })
   const died = endOf(child)
   // A process that ends without disposing takes its server along. One that is killed cannot; see stopLeftover().
   const kill = (): void => void child.kill('SIGKILL')
@@ -167,13 +165,6 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     [Symbol.asyncDispose]: () => stop(),
   }
 }
-
-/**
- * Threads that run Go code at one time: half of the processors, since services and pools have the others. A server that takes
- * all of them looks for work on each of the others' processors: on two it took 20 to 35 % more processor time a task
- * (docs/decisions/0007-hot-path.md). The environment's own GOMAXPROCS stands.
- */
-const serverThreads = (): number => Math.max(1, Math.floor(availableParallelism() / 2))
 
 function endOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
