@@ -1,5 +1,5 @@
 // What a command answers goes to standard output; what it says beside that, to standard error.
-import { plain, wrap } from '@poolmesh/terminal'
+import { formatFields, plain, wrap } from '@poolmesh/terminal'
 
 export const print = (text: string): void => {
   process.stdout.write(text)
@@ -27,3 +27,7 @@ export function endQuietlyWithReader(): void {
     process.exit()
   })
 }
+
+/** Names with their values, for the terminal that there is. */
+export const showFields = (fields: Parameters<typeof formatFields>[0]): string =>
+  formatFields(fields, terminalWidth())

@@ -253,6 +253,9 @@ await capture('poolmesh tasks list --status cancelled')
 await capture(`poolmesh cancel ${waiting} --reason 'no such pool'`)
 await capture(`poolmesh cancel ${running}`)
 
+await inFormats("poolmesh memory search 'pages' --limit 2")
+await capture('poolmesh memory search nothingofthatkind')
+
 heading('A file of tasks')
 const line = (n: number, more = ''): string =>
   `{"task_type":"text.words","required_capabilities":["text"],"payload":{"text":"line ${n}"}${more}}\n`
@@ -291,9 +294,7 @@ fence(`poolmesh dead purge ${letters[1]}`, await shown({ line: `poolmesh dead pu
 await capture('poolmesh dead purge')
 await capture('poolmesh dead purge --all')
 
-heading('Search, alerts, tools, settings, completion')
-await inFormats("poolmesh memory search 'pages' --limit 2")
-await capture('poolmesh memory search nothingofthatkind')
+heading('Alerts, tools, settings, completion')
 await capture('poolmesh alerts forward')
 const flap = setInterval(() => {
   void registry.registerPool({ name: 'flapping', pool_type: 'nats' }).catch(() => {})

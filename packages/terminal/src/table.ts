@@ -1,6 +1,7 @@
 // Aligned columns for people. Widths are those of a terminal: a Chinese character takes two columns.
 import stringWidth from 'string-width'
 import { oneLine } from './plain.ts'
+import { wrap } from './wrap.ts'
 
 export interface Column<Row> {
   title: string
@@ -21,18 +22,24 @@ const NARROWEST = 6
  * A line of titles, then a line for each row.
  * @param width columns of the terminal; the widest columns of the table are narrowed until it fits, the first one last,
  *   since it says which row it is. Where that is not enough, each row is a block of lines
+ * @param narrow `fewer`: the last columns are left out instead, so that a row is always a line
  */
 export function formatTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   width = Number.POSITIVE_INFINITY,
+  narrow: 'blocks' | 'fewer' = 'blocks',
 ): string {
   const titles = columns.map((column) => column.title)
   const values = rows.map((row) => columns.map((column) => cut(oneLine(column.value(row)), column.widest)))
   const cells = [titles, ...values]
   const wanted = columns.map((_, i) => widestOf(cells.map((line) => line[i] ?? '')))
   const least = leastOf(columns, wanted)
-  if (!fits(least, width)) return formatBlocks(titles, values, width)
+  if (!fits(least, width)) {
+    if (narrow === 'fewer' && columns.length > 1)
+      return formatTable(columns.slice(0, -1), rows, width, narrow)
+    return formatBlocks(titles, values, width)
+  }
   const widths = narrowed(wanted, least, width - INDENT.length)
   return cells
     .map((line) =>
@@ -77,11 +84,20 @@ export function formatLines<Row>(
 
 const usualWidth = <Row>({ title, widest }: Column<Row>): number => Math.max(stringWidth(title), widest)
 
-/** Names with their values, one a line. Values that are null are left out; they may be longer than a line. */
-export function formatFields(fields: readonly (readonly [name: string, value: string | null])[]): string {
+/**
+ * Names with their values, one a line. Values that are null are left out; they may be longer than a line.
+ * @param width columns of the terminal; undefined: no line is broken
+ */
+export function formatFields(
+  fields: readonly (readonly [name: string, value: string | null])[],
+  width?: number,
+): string {
   const shown = fields.filter((field): field is readonly [string, string] => field[1] !== null)
   const widest = Math.max(...shown.map(([name]) => stringWidth(name)))
-  return shown.map(([name, value]) => `${pad(name, widest)}${GAP}${oneLine(value)}\n`).join('')
+  const indent = ' '.repeat(widest + GAP.length)
+  return shown
+    .map(([name, value]) => `${wrap(`${pad(name, widest)}${GAP}${oneLine(value)}`, width, indent)}\n`)
+    .join('')
 }
 
 /** Names and values below each other, for a terminal that no table fits on. */

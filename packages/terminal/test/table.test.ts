@@ -122,6 +122,7 @@ test('a column that is whole does not give way: the others do, and then each row
   const rows = [{ name: 'a-long-name', count: 1 }]
   expect(lines(formatTable(columns, rows, 22))).toEqual(['  name     state', '  a-long…  unavailable'])
   expect(lines(formatTable(columns, rows, 20))).toEqual(['  name   a-long-name', '  state  unavailable'])
+  expect(lines(formatTable(columns, rows, 20, 'fewer'))).toEqual(['  name', '  a-long-name'])
 })
 
 test('long lines end between words, wide characters too, and a word that fits nowhere is not cut', () => {

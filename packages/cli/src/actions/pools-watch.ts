@@ -94,8 +94,9 @@ class Table implements Screen {
   #draw(title: string): void {
     const { columns, rows = USUAL_ROWS } = process.stdout
     const room = Math.max(1, rows - OTHER_LINES)
-    // Narrow terminals have several lines for each pool.
-    const lines = formatTable(POOL_COLUMNS, busiest(this.#pools, room), columns).split('\n', room + 1)
+    const table = formatTable(POOL_COLUMNS, busiest(this.#pools, room), columns, 'fewer')
+    // One that is too narrow for any table has several lines for each pool.
+    const lines = table.split('\n', room + 1)
     const left = this.#pools.length - room
     if (left > 0) lines.push(`  … and ${left.toLocaleString('en-US')} more that are less busy`)
     this.#live.show([oneLine(title), ...lines].join('\n'))

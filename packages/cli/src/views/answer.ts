@@ -32,6 +32,6 @@ export function formatAnswer<Row>(
           ),
           formatMarkdown(columns, rows),
         ]
-      : [formatFields(fields), formatTable(columns, rows, width)]
+      : [formatFields(fields, width), formatTable(columns, rows, width)]
   return (rows.length === 0 ? parts.slice(0, 1) : parts).join('\n')
 }

@@ -1,5 +1,6 @@
-import { type Column, formatFields } from '@poolmesh/terminal'
+import type { Column } from '@poolmesh/terminal'
 import type { DistributedTaskResult, FanOutOutput } from '@poolmesh/types'
+import { showFields } from '../output.ts'
 import { formatSeconds } from './seconds.ts'
 
 /** One branch of a fan-out, and whether its outcome made the decision. */
@@ -35,7 +36,7 @@ export function branchesOf({ branches, decided_by }: FanOutOutput): Branch[] {
 /** For people: how the whole ended. */
 export function formatFanOut(parent: DistributedTaskResult, output: FanOutOutput): string {
   const completed = output.branches.filter(({ status }) => status === 'completed').length
-  return formatFields([
+  return showFields([
     ['task', parent.task_id],
     ['status', parent.status],
     ['by', output.aggregation],

@@ -1,5 +1,6 @@
-import { type Column, formatFields } from '@poolmesh/terminal'
+import type { Column } from '@poolmesh/terminal'
 import type { DeadLetter, DeadSummary } from '@poolmesh/types'
+import { showFields } from '../output.ts'
 
 export const DEAD_COLUMNS: Column<DeadSummary>[] = [
   { title: 'task', value: (letter) => letter.task_id, widest: 64, whole: true },
@@ -10,7 +11,7 @@ export const DEAD_COLUMNS: Column<DeadSummary>[] = [
 ]
 
 export const formatDeadLetter = ({ task, result, history, at }: DeadLetter): string =>
-  formatFields([
+  showFields([
     ['task', task.task_id],
     ['type', task.task_type],
     ['needs', task.required_capabilities.join(' ') || '-'],

@@ -1,5 +1,6 @@
-import { type Column, formatFields } from '@poolmesh/terminal'
+import type { Column } from '@poolmesh/terminal'
 import type { HealthStatus, PoolHealth } from '@poolmesh/types'
+import { showFields } from '../output.ts'
 import { formatSeconds } from './seconds.ts'
 
 /** A check that was made now, and what the system made of all checks and runs. */
@@ -16,7 +17,7 @@ const BREAKER: Record<HealthStatus, string> = {
 }
 
 export const formatVerdict = ({ name, health_status }: Pick<CheckedPool, 'name' | 'health_status'>): string =>
-  formatFields([
+  showFields([
     ['pool', name],
     ['health', health_status],
     ['breaker', BREAKER[health_status]],

@@ -1,5 +1,6 @@
-import { type Column, formatFields } from '@poolmesh/terminal'
+import type { Column } from '@poolmesh/terminal'
 import type { DiscoverReply, PoolView } from '@poolmesh/types'
+import { showFields } from '../output.ts'
 import type { Answer } from './answer.ts'
 import type { PoolNews } from './pool-news.ts'
 
@@ -29,7 +30,7 @@ export const NEWS_COLUMNS: Column<PoolNews>[] = [
 ]
 
 export const formatPool = (pool: PoolView): string =>
-  formatFields([
+  showFields([
     ['pool', pool.name],
     ['type', pool.pool_type],
     ['endpoint', pool.endpoint ?? null],

@@ -1,12 +1,13 @@
-import { formatFields, plain } from '@poolmesh/terminal'
+import { plain } from '@poolmesh/terminal'
 import type { DistributedTaskResult } from '@poolmesh/types'
+import { showFields } from '../output.ts'
 import { formatSeconds } from './seconds.ts'
 
 /** For people: how it ended, then its output as it is. */
 export function formatResult(result: DistributedTaskResult): string {
   const { metadata, output } = result
   const attempts = Number(metadata['attempts'] ?? 1)
-  const fields = formatFields([
+  const fields = showFields([
     ['task', result.task_id],
     ['status', result.status],
     ['pool', result.pool_name ?? '-'],

@@ -1,4 +1,3 @@
-import { formatFields } from '@poolmesh/terminal'
 import {
   type ExecutorStatsReply,
   type HealthStatsReply,
@@ -6,6 +5,7 @@ import {
   isTerminal,
   type PoolStatsReply,
 } from '@poolmesh/types'
+import { showFields } from '../output.ts'
 import { formatSeconds } from './seconds.ts'
 
 export interface Stats {
@@ -18,7 +18,7 @@ export interface Stats {
 const CAPABILITIES = 10
 
 export const formatStats = ({ pools, tasks, health }: Stats): string =>
-  formatFields([
+  showFields([
     ['pools', `${pools.total_pools}, of which ${pools.active_pools} are not unavailable`],
     ['by type', counts(pools.pool_types)],
     ['by capability', counts(pools.capabilities, CAPABILITIES)],

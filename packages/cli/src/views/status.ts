@@ -1,8 +1,8 @@
-import { formatFields } from '@poolmesh/terminal'
 import type { TaskStatusReply } from '@poolmesh/types'
+import { showFields } from '../output.ts'
 
 export const formatStatus = (status: TaskStatusReply): string =>
-  formatFields([
+  showFields([
     ['task', status.task_id],
     ['status', status.status],
     ['pool', status.pool_name ?? '-'],
