@@ -8,6 +8,7 @@ import {
   nanos,
   type Subscription,
 } from '@nats-io/transport-node'
+import { maxPayload } from './service.ts'
 
 /** A message of a stream that somebody has in hand. */
 export interface TaskMessage {
@@ -128,6 +129,11 @@ export interface PullerOptions {
 }
 
 const MAX_REQUEST = 1_000
+/**
+ * What one request may bring, in bytes: a thousand large messages at once would be more than the server keeps for a connection
+ * (64 MiB), which it then cuts. A message that is larger than a request never comes.
+ */
+const MAX_REQUEST_BYTES = 8 * 1024 ** 2
 const EXPIRES_MS = 30_000
 const IDLE_HEARTBEAT_MS = 5_000
 /** Two heartbeats missed: the request is taken to be lost. */
@@ -171,7 +177,12 @@ export class Puller implements Disposable {
     this.#heard = performance.now()
     this.#nc.publish(
       this.#api,
-      JSON.stringify({ batch, expires: nanos(EXPIRES_MS), idle_heartbeat: nanos(IDLE_HEARTBEAT_MS) }),
+      JSON.stringify({
+        batch,
+        max_bytes: Math.max(MAX_REQUEST_BYTES, 2 * maxPayload(this.#nc)),
+        expires: nanos(EXPIRES_MS),
+        idle_heartbeat: nanos(IDLE_HEARTBEAT_MS),
+      }),
       { reply: this.#inbox },
     )
   }
