@@ -207,6 +207,30 @@ await capture('poolmesh pools deregister gpu-eu --yes', () =>
 await capture('poolmesh pools stats')
 await capture('poolmesh pools stats --json')
 await inFormats('poolmesh pools discover nats://services http://127.0.0.1:9')
+await capture('poolmesh pools rebalance')
+const scalable = ['renders', 'reports'] as const
+for (const name of scalable) {
+  // Takes what it gets, and never answers.
+  nc.subscribe(`pool.work.${name}`, { callback: () => {} })
+  await registry.registerPool({
+    name,
+    pool_type: 'nats',
+    capabilities: [name],
+    max_workers: name === 'renders' ? 1 : 3,
+    metadata: { scaling: { min_workers: 1, max_workers: 4 } },
+  })
+}
+const renders = await Promise.all(
+  Array.from({ length: 3 }, () => submitted({ required_capabilities: ['renders'], timeout: 600 })),
+)
+await until(
+  async () => (await executor.getExecutorStats()).waiting.some(({ tasks }) => tasks === 2),
+  '2 wait',
+)
+await inFormats('poolmesh pools rebalance --dry-run')
+await capture({ line: 'poolmesh pools rebalance', keys: { after: /\[y\/N\]/, typed: 'y\n' } })
+for (const id of renders) await executor.cancelTask(id)
+for (const name of scalable) await registry.deregisterPool(name)
 const load = setInterval(() => {
   for (let i = 0; i < 2; i++) void submitted({ required_capabilities: ['ocr'], payload: { ms: 300 } })
 }, 50)

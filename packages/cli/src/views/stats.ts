@@ -19,7 +19,7 @@ const CAPABILITIES = 10
 
 export const formatStats = ({ pools, tasks, health }: Stats): string =>
   showFields([
-    ['pools', `${pools.total_pools}, of which ${pools.active_pools} are not unavailable`],
+    ['pools', `${pools.total_pools}, ${pools.total_pools - pools.active_pools || 'none'} unavailable`],
     ['by type', counts(pools.pool_types)],
     ['by capability', counts(pools.capabilities, CAPABILITIES)],
     ['tasks now', String(tasks.active_tasks)],
