@@ -65,6 +65,8 @@ const copies = ({ cluster }: { cluster?: StreamInfo['cluster'] }): number =>
   1 + (cluster?.replicas?.length ?? 0)
 
 test('every stream, bucket and consumer has three copies', async () => {
+  // One whose leader does not answer in time, as in the second after it was made, is missing from the server's lists.
+  await healed()
   const found: Record<string, number> = {}
   for await (const info of jsm.streams.list()) {
     found[info.config.name] = copies(info)
@@ -72,10 +74,8 @@ test('every stream, bucket and consumer has three copies', async () => {
       if (consumer.config.durable_name) expect(copies(consumer), consumer.name).toBe(3)
   }
   expect(found).toEqual(Object.fromEntries(STREAMS.map((name) => [name, 3])))
-  const lanes = []
-  for await (const { name } of jsm.consumers.list('TASKS')) lanes.push(name)
   // Those of the lanes that one of the executors has made, beside the shared ones.
-  expect(lanes.length).toBeGreaterThan(2)
+  await until(async () => (await jsm.consumers.list('TASKS').next()).length > 2, 'the lanes to be listed')
 })
 
 const leaderOf = async (stream: string): Promise<string | undefined> =>
