@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
+import type { Msg } from '@nats-io/transport-node'
 import { connectBus, freePort } from '@poolmesh/bus'
 import { DistributedTaskExecutor, PoolRegistry } from '@poolmesh/client'
 import { refusingPort, run, until } from '@poolmesh/testkit'
@@ -209,27 +210,38 @@ await capture('poolmesh pools stats --json')
 await inFormats('poolmesh pools discover nats://services http://127.0.0.1:9')
 await capture('poolmesh pools rebalance')
 const scalable = ['renders', 'reports'] as const
-for (const name of scalable) {
-  // Takes what it gets, and never answers.
-  nc.subscribe(`pool.work.${name}`, { callback: () => {} })
-  await registry.registerPool({
-    name,
-    pool_type: 'nats',
-    capabilities: [name],
-    max_workers: name === 'renders' ? 1 : 3,
-    metadata: { scaling: { min_workers: 1, max_workers: 4 } },
-  })
+const held: Msg[] = []
+const letGo = async (): Promise<void> => {
+  const idle = async () => (await executor.getExecutorStats()).active_tasks === 0
+  const answered = async () => {
+    for (const work of held.splice(0)) work.respond('{"status":"completed"}')
+    return await idle()
+  }
+  await until(answered, 'what is held to end')
 }
-const renders = await Promise.all(
-  Array.from({ length: 3 }, () => submitted({ required_capabilities: ['renders'], timeout: 600 })),
-)
-await until(
-  async () => (await executor.getExecutorStats()).waiting.some(({ tasks }) => tasks === 2),
-  '2 wait',
-)
+for (const name of scalable)
+  nc.subscribe(`pool.work.${name}`, { callback: (_, work) => void held.push(work) })
+/** One that has more tasks than its worker takes, and one that has workers to spare. */
+const uneven = async (): Promise<void> => {
+  await letGo()
+  for (const name of scalable)
+    await registry.registerPool({
+      name,
+      pool_type: 'nats',
+      capabilities: [name],
+      max_workers: name === 'renders' ? 1 : 3,
+      metadata: { scaling: { min_workers: 1, max_workers: 4 } },
+    })
+  for (let i = 0; i < 3; i++) await submitted({ required_capabilities: ['renders'], timeout: 600 })
+  await until(
+    async () => (await executor.getExecutorStats()).waiting.some(({ tasks }) => tasks === 2),
+    '2 wait',
+  )
+}
+await uneven()
 await inFormats('poolmesh pools rebalance --dry-run')
-await capture({ line: 'poolmesh pools rebalance', keys: { after: /\[y\/N\]/, typed: 'y\n' } })
-for (const id of renders) await executor.cancelTask(id)
+await capture({ line: 'poolmesh pools rebalance', keys: { after: /\[y\/N\]/, typed: 'y\n' } }, uneven)
+await letGo()
 for (const name of scalable) await registry.deregisterPool(name)
 const load = setInterval(() => {
   for (let i = 0; i < 2; i++) void submitted({ required_capabilities: ['ocr'], payload: { ms: 300 } })

@@ -1,7 +1,8 @@
 // `poolmesh doctor` on streams and consumers that somebody altered: each difference by name, and what to do about it.
 import { jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/transport-node'
-import { run, startTestServer } from '@poolmesh/testkit'
+import { DEFAULT_TOPOLOGY, ensureTopology } from '@poolmesh/bus'
+import { run, startTestCluster, startTestServer, type TestNode, until } from '@poolmesh/testkit'
 import { expect, test } from 'vitest'
 import { copiesFinding } from '../src/doctor/differences.ts'
 import { doctor, examined, WELL } from './doctor.ts'
@@ -105,3 +106,30 @@ test('copies: what the setting says, or as many as other streams have', () => {
   expect(copiesFinding(streams, 1)).toMatchObject({ outcome: 'warn', found: 'not 1, but 3 of TASKS' })
   expect(copiesFinding(streams.slice(0, 1), null)).toMatchObject({ outcome: 'ok', found: '3 of each stream' })
 })
+
+test('streams of a server that is down are not missing: nobody is told to make them anew', async () => {
+  await using cluster = await startTestCluster()
+  const nc = await cluster.connect()
+  await ensureTopology(nc, { ...DEFAULT_TOPOLOGY, replicas: 1 })
+  const jsm = await jetstreamManager(nc)
+  const leaders = new Map<string, string>()
+  for await (const { config, cluster: at } of jsm.streams.list()) leaders.set(config.name, at?.leader ?? '')
+  const lost = cluster.nodes.find(({ name }) => name === leaders.get('TASKS')) as TestNode
+  const silent = [...leaders].filter(([, leader]) => leader === lost.name).map(([name]) => name)
+  await lost.kill('SIGKILL')
+  const other = cluster.nodes.find((node) => node !== lost) as TestNode
+  const { code, checks, ill } = await until(
+    async () => {
+      const found = await examined(other.url)
+      return found.ill['streams'] ? found : undefined
+    },
+    'the loss to be seen',
+    60_000,
+  )
+  expect(code).toBe(1)
+  expect(checks['jetstream']).toBe('ok')
+  const [found = '', advice = ''] = ill['streams']?.split(' / ') ?? []
+  expect(found.replace('without an answer: ', '').split(', ').sort()).toEqual(silent.sort())
+  expect(advice).toMatch(/start the servers of NATS that are down/)
+  expect(ill['consumers']).toMatch(/^without an answer: intake, lane-fanout/)
+}, 120_000)

@@ -16,7 +16,7 @@ import {
 } from '@poolmesh/bus'
 import { STREAMS } from '@poolmesh/types'
 import { consumerFinding } from './differences.ts'
-import { type Finding, fail, ok, REMADE } from './finding.ts'
+import { type Finding, fail, LEADERLESS, missingOf, ok, REMADE } from './finding.ts'
 
 const MADE_ANEW = 'Restart the executors: the one that takes over makes these anew.'
 
@@ -36,7 +36,10 @@ export async function consumerFindings(jsm: JetStreamManager, topology: Topology
     const found = there.filter(({ name }) => feedOfConsumer(name) === feed)
     return { feed, wanted: laneConsumer(feed, found[0]?.name ?? ''), found }
   })
-  const missing = shared.filter(({ found }) => found.length === 0).map(({ wanted }) => wanted.durable_name)
+  const unlisted = shared
+    .filter(({ found }) => found.length === 0)
+    .map(({ wanted }) => wanted.durable_name ?? '')
+  const { missing, silent } = await missingOf(unlisted, (name) => jsm.consumers.info(STREAMS.tasks, name))
   const compared = (
     [found]: ConsumerInfo[],
     wanted: ConsumerSettings,
@@ -48,9 +51,11 @@ export async function consumerFindings(jsm: JetStreamManager, topology: Topology
     ...lanes.flatMap(({ found, wanted }) => compared(found, wanted, MADE_ANEW)),
   ]
   return [
-    missing.length === 0
-      ? ok('consumers', 'those that services share are there')
-      : fail('consumers', `missing: ${missing.join(', ')}`, REMADE),
+    missing.length > 0
+      ? fail('consumers', `missing: ${missing.join(', ')}`, REMADE)
+      : silent.length > 0
+        ? fail('consumers', `without an answer: ${silent.join(', ')}`, LEADERLESS)
+        : ok('consumers', 'those that services share are there'),
     laneFinding(lanes),
     ...different,
   ]

@@ -1,3 +1,5 @@
+import { isNothing } from '@poolmesh/bus'
+
 /** What one check came to. */
 export interface Finding {
   check: string
@@ -28,6 +30,26 @@ export const REMADE =
   'Restart a service, such as the registry: services make what is missing when they start.'
 
 const NEARLY_FULL = 0.8
+
+/** What to do where something is there and its server is not. */
+export const LEADERLESS =
+  'Look again in a moment: a cluster chooses another leader within seconds. If it lasts, start the servers of NATS that are down.'
+
+/**
+ * Those that are not there, and those that may be and do not answer: the lists of a cluster have neither.
+ * @param ask rejects with what the server says
+ */
+export async function missingOf(
+  names: readonly string[],
+  ask: (name: string) => Promise<unknown>,
+): Promise<{ missing: string[]; silent: string[] }> {
+  const missing: string[] = []
+  const silent: string[] = []
+  await Promise.all(
+    names.map((name) => ask(name).catch((error) => (isNothing(error) ? missing : silent).push(name))),
+  )
+  return { missing, silent }
+}
 
 /** What is used of a limit. @param format how a number of it is told */
 export function usage(

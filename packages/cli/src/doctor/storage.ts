@@ -5,7 +5,17 @@ import type { DistributedPoolSystem } from '@poolmesh/client'
 import { STREAMS } from '@poolmesh/types'
 import { consumerFindings } from './consumers.ts'
 import { copiesFinding, streamFinding } from './differences.ts'
-import { type Finding, fail, formatBytes, messageOf, ok, REMADE, usage } from './finding.ts'
+import {
+  type Finding,
+  fail,
+  formatBytes,
+  LEADERLESS,
+  messageOf,
+  missingOf,
+  ok,
+  REMADE,
+  usage,
+} from './finding.ts'
 
 const ROOM = 'Raise the limit of the account, or remove streams that nobody needs.'
 
@@ -46,7 +56,9 @@ async function streamFindings(jsm: JetStreamManager, topology: TopologyOptions):
   const there = new Map<string, StreamInfo>()
   for await (const info of jsm.streams.list()) there.set(info.config.name, info)
   const expected = streamsOf(topology)
-  const missing = expected.flatMap(({ name }) => (there.has(name) ? [] : [name]))
+  // The list of a cluster lacks those whose leader does not answer now.
+  const unlisted = expected.map(({ name }) => name).filter((name) => !there.has(name))
+  const { missing, silent } = await missingOf(unlisted, (name) => jsm.streams.info(name))
   const ours = expected.flatMap((wanted) => {
     const found = there.get(wanted.name)
     return found ? [{ wanted, found }] : []
@@ -56,7 +68,9 @@ async function streamFindings(jsm: JetStreamManager, topology: TopologyOptions):
   return [
     missing.length > 0
       ? fail('streams', `missing: ${missing.join(', ')}`, REMADE)
-      : ok('streams', different.length === 0 ? `${all}, as this version makes them` : all),
+      : silent.length > 0
+        ? fail('streams', `without an answer: ${silent.join(', ')}`, LEADERLESS)
+        : ok('streams', different.length === 0 ? `${all}, as this version makes them` : all),
     ...different,
     ...(ours.length === 0
       ? []
