@@ -337,6 +337,31 @@ describe('Poolmesh-Notify', () => {
     expect(await promise).toMatchObject({ task_id: id, status: 'completed' })
   })
 
+  test('ahead: the result comes while it is being stored, and the broker says under the same number that it is', async () => {
+    await using pool = await stranger.own()
+    const below = `_INBOX.${unique('ahead').replaceAll('.', '-')}.ahead`
+    const told = new Map<string, string>()
+    const stored = new Map<string, { seq?: number }>()
+    stranger.nc.subscribe(`${below}.>`, {
+      callback: (_, message) => {
+        const [kind = '', writer, number] = message.subject.slice(below.length + 1).split('.')
+        if (kind === 'stored') stored.set(`${writer}.${number}`, message.json())
+        else told.set(`${writer}.${number}`, message.string())
+      },
+    })
+    const id = unique('t')
+    await stranger.submit({ ...pool.task, task_id: id }, { 'Poolmesh-Notify': `${below}.many` })
+    await until(() => stored.size > 0 && told.size > 0)
+    const [[key, ack] = []] = stored
+    expect([...told.keys()]).toEqual([key])
+    const { message } = await stranger.ask<{ message: { subject: string; data: string } }>(
+      '$JS.API.STREAM.MSG.GET.RESULTS',
+      { seq: ack?.seq },
+    )
+    expect(message.subject).toBe(`task.completed.${id}`)
+    expect(told.get(String(key))).toBe(Buffer.from(message.data, 'base64').toString())
+  })
+
   test('all tasks of a batch are told', async () => {
     await using pool = await stranger.own()
     const subject = unique('notify.batch')

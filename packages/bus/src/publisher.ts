@@ -5,10 +5,11 @@ import {
   type Msg,
   type MsgHdrs,
   type NatsConnection,
+  nuid,
   type Payload,
   type Subscription,
 } from '@nats-io/transport-node'
-import { Tickets } from '@poolmesh/types'
+import { NOTES_AHEAD, Tickets } from '@poolmesh/types'
 import { followLink } from './link.ts'
 
 /**
@@ -35,13 +36,17 @@ interface Waiting {
 export interface PublisherOptions {
   /** Milliseconds until a publish without an answer is `unknown`; default 5,000. */
   timeoutMs?: number
+  /** Whether `publishAhead` is going to be used. */
+  ahead?: boolean
 }
 
-/** Publishes to streams. Owns one subscription and one timer; `close()` gives them back and ends what waits as `unknown`. */
+/** Publishes to streams. Owns one subscription or two, and one timer; `close()` gives them back and ends what waits as `unknown`. */
 export class Publisher implements Disposable {
   readonly #nc: NatsConnection
   readonly #inbox: string
-  readonly #subscription: Subscription
+  /** Its own among those that tell submitters ahead. */
+  readonly #writer = nuid.next()
+  readonly #subscriptions: Subscription[]
   readonly #waiting = new Tickets<Waiting>()
   readonly #timer: NodeJS.Timeout
   readonly #link: Disposable
@@ -51,13 +56,13 @@ export class Publisher implements Disposable {
     this.#nc = nc
     this.#timeoutMs = options.timeoutMs ?? 5_000
     this.#inbox = `${createInbox()}.`
-    this.#subscription = nc.subscribe(`${this.#inbox}*`, {
-      callback: (error, message) => {
-        if (error) return
-        const waiting = this.#waiting.take(Number(message.subject.slice(this.#inbox.length)))
-        waiting?.done(storedAt(message.data) ?? outcomeOf(message.headers?.code ?? 0, message))
+    const listening = {
+      callback: (error: Error | null, message: Msg) => {
+        if (!error) this.#hear(message)
       },
-    })
+    }
+    const subjects = [`${this.#inbox}*`, ...(options.ahead ? [NOTES_AHEAD.confirmed(this.#writer)] : [])]
+    this.#subscriptions = subjects.map((subject) => nc.subscribe(subject, listening))
     this.#timer = setInterval(() => this.#expire(), 250)
     this.#link = followLink(nc, (up) => {
       if (up) this.#endAll('the connection was cut before the answer came')
@@ -76,21 +81,56 @@ export class Publisher implements Disposable {
     headers: MsgHdrs | undefined,
     done: (outcome: PublishOutcome) => void,
   ): void {
-    const ticket = this.#waiting.add({ done, deadline: performance.now() + this.#timeoutMs })
-    const reply = `${this.#inbox}${ticket}`
+    const ticket = this.#add(done)
+    this.#send(ticket, subject, bytesOf(data), { reply: `${this.#inbox}${ticket}`, headers })
+  }
+
+  /**
+   * As `publish`; a submitter gets the same content before it is stored, and hears of the broker itself whether it is.
+   * @param below see NOTES_AHEAD
+   */
+  publishAhead(
+    subject: string,
+    data: Payload,
+    headers: MsgHdrs | undefined,
+    below: string,
+    done: (outcome: PublishOutcome) => void,
+  ): void {
+    const ticket = this.#add(done)
+    const bytes = bytesOf(data)
+    this.#send(ticket, subject, bytes, { reply: `${below}.stored.${this.#writer}.${ticket}`, headers })
+    this.tell(`${below}.told.${this.#writer}.${ticket}`, bytes)
+  }
+
+  #add(done: (outcome: PublishOutcome) => void): number {
+    return this.#waiting.add({ done, deadline: performance.now() + this.#timeoutMs })
+  }
+
+  #send(
+    ticket: number,
+    subject: string,
+    data: Uint8Array,
+    { reply, headers }: { reply: string; headers: MsgHdrs | undefined },
+  ): void {
     try {
-      this.#nc.publish(subject, bytesOf(data), headers ? { reply, headers } : { reply })
+      this.#nc.publish(subject, data, headers ? { reply, headers } : { reply })
     } catch (error) {
-      this.#waiting.take(ticket)
+      const done = this.#waiting.take(ticket)?.done
       const message = (error as Error).message
       queueMicrotask(() =>
-        done(
+        done?.(
           /max_payload/i.test(message)
             ? { kind: 'refused', code: 413, message }
             : { kind: 'unknown', message },
         ),
       )
     }
+  }
+
+  #hear(message: Msg): void {
+    const { subject } = message
+    const waiting = this.#waiting.take(Number(subject.slice(subject.lastIndexOf('.') + 1)))
+    waiting?.done(publishOutcome(message))
   }
 
   store(subject: string, data: Payload, headers?: MsgHdrs): Promise<PublishOutcome> {
@@ -123,7 +163,7 @@ export class Publisher implements Disposable {
   close(): void {
     clearInterval(this.#timer)
     this.#link[Symbol.dispose]()
-    this.#subscription.unsubscribe()
+    for (const subscription of this.#subscriptions) subscription.unsubscribe()
     this.#endAll('the connection was closed')
   }
 
@@ -134,6 +174,10 @@ export class Publisher implements Disposable {
 
 /** From Node's pool of buffers: less than half of what the client's TextEncoder costs for a message of some hundred bytes. */
 const bytesOf = (data: Payload): Uint8Array => (typeof data === 'string' ? Buffer.from(data) : data)
+
+/** What the broker says of a publish. */
+export const publishOutcome = (message: Msg): PublishOutcome =>
+  storedAt(message.data) ?? outcomeOf(message.headers?.code ?? 0, message)
 
 const BEGIN = Buffer.from('{"stream":')
 const SEQUENCE = Buffer.from(',"seq":')

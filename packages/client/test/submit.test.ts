@@ -1,6 +1,6 @@
 import { headers } from '@nats-io/transport-node'
 import { startTestServer, type TestServer } from '@poolmesh/testkit'
-import { HEADERS, PoolmeshError } from '@poolmesh/types'
+import { HEADERS, NOTES_AHEAD, PoolmeshError } from '@poolmesh/types'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DistributedTaskExecutor } from '../src/index.ts'
 import { startPlainExecutor } from './plain-executor.ts'
@@ -28,6 +28,31 @@ test('a lone task leaves at once, as an object under its own id, and its result 
     body: { task_id: handle.taskId, task_type: 'count', payload: { n: 7 } },
   })
   expect(other.taken[0]?.headers?.get(HEADERS.notify)).toMatch(/^_INBOX\./)
+})
+
+test('what is told while it is stored counts once the broker has said that it is, and not where it refused it', async () => {
+  await using executor = new DistributedTaskExecutor(await server.connect(), { silence: 3_600 })
+  const nc = await server.connect()
+  const told = (id: string, status: string) => JSON.stringify({ task_id: id, status, metadata: {} })
+  nc.subscribe('task.submitted.normal.*', {
+    callback: (_, message) => {
+      const { subject, headers } = message
+      const id = subject.slice('task.submitted.normal.'.length)
+      const notify = headers?.get(HEADERS.notify) ?? ''
+      const below = NOTES_AHEAD.of(notify)
+      expect(below).not.toBeNull()
+      const isRefused = message.json<{ payload: { n: number } }>().payload.n === 1
+      nc.publish(`${below}.told.w.${id}`, told(id, isRefused ? 'failed' : 'completed'))
+      const error = { code: 400, err_code: 10071, description: 'wrong last sequence: 3' }
+      const answer = isRefused ? { error } : { stream: 'RESULTS', seq: 7 }
+      nc.publish(`${below}.stored.w.${id}`, JSON.stringify(answer))
+      // What another has stored.
+      if (isRefused) nc.publish(notify, told(id, 'timeout'))
+    },
+  })
+  await nc.flush()
+  expect(await executor.submit(task(0)).result()).toMatchObject({ status: 'completed' })
+  expect(await executor.submit(task(1)).result()).toMatchObject({ status: 'timeout' })
 })
 
 test('tasks that are submitted at the same time go in batches of their lane, at most 200 each', async () => {

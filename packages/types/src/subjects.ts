@@ -70,8 +70,25 @@ export const BUCKETS = {
 /** Object store for payloads and outputs over the broker's message limit. */
 export const PAYLOAD_STORE = 'PAYLOADS'
 
+const INBOX = '_INBOX.'
 /** The end of a subject for notes that takes arrays of the results of several messages (`Poolmesh-Notify`). */
 export const NOTES_TOGETHER = '.many'
+/**
+ * Notes ahead of their storing, for a submitter whose subject is `_INBOX.<one token>.ahead.many`: of a result that is being
+ * stored it gets the text under `….ahead.told.<writer>.<n>`, and under `….ahead.stored.<writer>.<n>` what the broker says
+ * of the storing. So it is told by the broker itself, and not a way through the executor later.
+ */
+export const NOTES_AHEAD = {
+  end: `.ahead${NOTES_TOGETHER}`,
+  /** What the executor listens to, for what the broker says of its own writes. */
+  confirmed: (writer: string): string => `_INBOX.*.ahead.stored.${writer}.*`,
+  /** @returns what the subjects of that submitter begin with; null: it takes no such notes */
+  of: (notify: string): string | null => {
+    if (!notify.endsWith(NOTES_AHEAD.end) || !notify.startsWith(INBOX)) return null
+    const begin = notify.length - NOTES_AHEAD.end.length
+    return notify.indexOf('.', INBOX.length) === begin ? notify.slice(0, -NOTES_TOGETHER.length) : null
+  },
+} as const
 
 export const HEADERS = {
   notify: 'Poolmesh-Notify',

@@ -71,7 +71,7 @@ async function start(
   owned: AsyncDisposableStack,
 ): Promise<void> {
   const id = nuid.next()
-  const publisher = owned.use(new Publisher(nc))
+  const publisher = owned.use(new Publisher(nc, { ahead: true }))
   const stored = owned.use(await StoredTasks.open(nc))
   const claims = new ClaimCheck(nc)
   const table = new PoolTable()

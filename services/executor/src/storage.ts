@@ -1,8 +1,15 @@
 // The batch log's writes: results by compare-and-set, one outstanding a batch.
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
-import { type ClaimCheck, fixedHeaders, maxPayload, type Publisher, type StoredTasks } from '@poolmesh/bus'
+import {
+  type ClaimCheck,
+  fixedHeaders,
+  maxPayload,
+  type Publisher,
+  type PublishOutcome,
+  type StoredTasks,
+} from '@poolmesh/bus'
 import { type Batch, printResult, type TaskEngine } from '@poolmesh/core'
-import { type DistributedTaskResult, HEADERS, PoolmeshError } from '@poolmesh/types'
+import { type DistributedTaskResult, HEADERS, NOTES_AHEAD, PoolmeshError } from '@poolmesh/types'
 import type { Logger } from 'pino'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Held } from './held.ts'
@@ -10,6 +17,10 @@ import { Notes } from './notes.ts'
 
 const MAX_WRITE_BYTES = 512 * 1024
 const RETRY_MS = 500
+/** Writes without an answer up to which submitters are told ahead: beyond, notes that go together cost less. */
+const AHEAD_WRITES = 4
+/** Characters that are told ahead, at most: whoever listens keeps them until the broker has spoken. */
+const AHEAD_LENGTH = 4 * 1024
 
 export interface StorageOptions {
   /** Whether this executor dispatches now: only then it writes. */
@@ -90,16 +101,28 @@ export class Storage {
       return
     }
     handle.written = text
-    this.#options.publisher.publish(handle.resultSubject, text, expecting(batch.lastSequence), (outcome) => {
+    const { publisher } = this.#options
+    const below = this.#ahead(handle.notify, text)
+    const done = (outcome: PublishOutcome): void => {
       if (outcome.kind === 'stored') {
         // Told only once it is stored; a note that gets lost is asked for.
-        if (handle.notify) this.#notes.tell(handle.notify, handle.written)
+        if (handle.notify && !below) this.#notes.tell(handle.notify, handle.written)
         handle.written = ''
         this.#bury(batch, batch.writing)
         this.#options.onStored?.(batch, batch.writing)
         this.#options.engine().appended(batch, outcome.seq)
       } else void this.#reconcile(batch)
-    })
+    }
+    const headers = expecting(batch.lastSequence)
+    if (below) publisher.publishAhead(handle.resultSubject, text, headers, below, done)
+    else publisher.publish(handle.resultSubject, text, headers, done)
+  }
+
+  /** Where little is being stored a submitter is told a way through this process sooner, for a message more. */
+  #ahead(notify: string | null, text: string): string | null {
+    if (!notify || this.#options.publisher.outstanding >= AHEAD_WRITES || text.length > AHEAD_LENGTH)
+      return null
+    return NOTES_AHEAD.of(notify)
   }
 
   /** The connection was cut: of what was stored before, the last may be lost. The next write of these batches reads first. */

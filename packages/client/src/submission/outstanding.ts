@@ -7,12 +7,14 @@ import {
   type DistributedTaskResult,
   isJsonObject,
   isTerminal,
+  NOTES_AHEAD,
   NOTES_TOGETHER,
   PoolmeshError,
   SlotMap,
   SUBJECTS,
 } from '@poolmesh/types'
 import { ask, unavailable } from '../requests.ts'
+import { AheadNotes } from './ahead.ts'
 import type { LazyStoredTasks } from './lazy-stored-tasks.ts'
 import { hasOutputRef, withOutput } from './outputs.ts'
 import type { Submission } from './submission.ts'
@@ -51,11 +53,14 @@ export class OutstandingTasks implements Disposable {
   #looking = 0
   #closed = false
   /** Where results are to be told: the value of the header `Poolmesh-Notify`. */
-  readonly inbox = `${createInbox()}${NOTES_TOGETHER}`
+  readonly inbox: string
+  readonly #ahead = new AheadNotes()
 
   constructor(options: OutstandingOptions) {
     this.#options = options
-    this.#subscription = options.nc.subscribe(this.inbox, {
+    const below = createInbox()
+    this.inbox = `${below}${NOTES_AHEAD.end}`
+    this.#subscription = options.nc.subscribe(`${below}.ahead.>`, {
       callback: (error, message) => {
         if (!error) this.#hear(message)
       },
@@ -91,7 +96,13 @@ export class OutstandingTasks implements Disposable {
       this.#watched.delete(submission.id)
   }
 
-  #hear(message: Msg): void {
+  #hear(received: Msg): void {
+    const { subject } = received
+    const message =
+      subject === this.inbox
+        ? received
+        : this.#ahead.hear(subject.slice(this.inbox.length - NOTES_TOGETHER.length + 1), received)
+    if (!message) return
     let body: unknown
     try {
       body = message.json()
