@@ -8,6 +8,8 @@ import type { Started } from '../processes/roles.ts'
 import { countingClient, type PeerOptions, type PeerWorkerCommands } from './modes.ts'
 
 const BULK = 1_000
+/** 10,000 unless it is told; a job has four. */
+const KEPT_EVENTS = 1_000_000
 
 const connect = (url: string): ConnectionOptions => new Redis(url, { maxRetriesPerRequest: null }) as never
 
@@ -32,7 +34,9 @@ export async function startBullMqClient(
   url: string,
   { queue: name, told }: PeerOptions,
 ): Promise<Started<CompareCommands>> {
-  const queue = new Queue<JobData>(name, { connection: connect(url) })
+  // Its events are kept in a stream that is cut: whoever reads more slowly than others write would wait for ever.
+  const streams = { events: { maxLen: KEPT_EVENTS } }
+  const queue = new Queue<JobData>(name, { connection: connect(url), streams })
   await queue.waitUntilReady()
   const add = (jobs: JobData[]): Promise<unknown> =>
     queue.addBulk(jobs.map((data) => ({ name: 'bench', data, opts: { jobId: `n-${data.n}` } })))
