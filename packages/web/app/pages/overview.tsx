@@ -21,7 +21,7 @@ export function OverviewPage() {
       {overview && <Charts overview={overview} />}
       {overview && (
         <div class="grid">
-          <Panel title="Waiting, by lane" aside="what lies in the stream" class="third">
+          <Panel title="Not ended, by lane" aside="what waits or runs" class="third">
             <Backlog backlog={overview.backlog} />
           </Panel>
           <Panel title="Health" aside={<Link to="/pools">all pools</Link>} class="third">
