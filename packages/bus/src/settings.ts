@@ -2,7 +2,7 @@
 // stops the start, by name. The `pools:` keys and MAHAVISHNU_POOLS__* are those of the Python system, read as they are.
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { type Issue, PoolmeshError, PoolType, RoutingStrategy } from '@poolmesh/types'
+import { type Issue, issuesOf, PoolmeshError, PoolType, RoutingStrategy } from '@poolmesh/types'
 import * as z from 'zod'
 import { ALERT_SETTINGS } from './alert-settings.ts'
 import {
@@ -259,7 +259,7 @@ function resolve<Table extends Record<string, Setting<unknown>>>(
     else
       issues.push({
         path: source === 'environment' ? variable : `${section}.${key}`,
-        message: `is wrong: ${parsed.error.issues[0]?.message ?? 'invalid'} (${spec.meaning})`,
+        message: `is wrong: ${issuesOf(parsed.error)[0]?.message ?? 'invalid'} (${spec.meaning})`,
       })
   }
   return values as Values<Table>

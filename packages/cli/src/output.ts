@@ -5,6 +5,9 @@ export const print = (text: string): void => {
   process.stdout.write(text)
 }
 
+/** A sentence, in lines that the terminal has room for. */
+export const say = (sentence: string): void => print(`${wrap(sentence, terminalWidth())}\n`)
+
 /** For machines: one object, on one line. */
 export const printJson = (value: unknown): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`)

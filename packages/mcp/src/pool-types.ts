@@ -6,6 +6,7 @@ import {
   jobTemplateSchema,
   MAX_CAPABILITIES,
   PoolmeshError,
+  wordsOf,
 } from '@poolmesh/types'
 import * as z from 'zod'
 
@@ -30,7 +31,8 @@ const typeSchema = z.unknown().transform((value, context): ProcessType | Kuberne
   const isKubernetes = isJsonObject(value) && 'kubernetes' in value
   const parsed = (isKubernetes ? kubernetesTypeSchema : processTypeSchema).safeParse(value)
   if (parsed.success) return parsed.data
-  for (const { path, message } of parsed.error.issues) context.addIssue({ code: 'custom', path, message })
+  for (const issue of parsed.error.issues)
+    context.addIssue({ code: 'custom', path: issue.path, message: wordsOf(issue) })
   return z.NEVER
 })
 

@@ -44,8 +44,8 @@ const descriptor = {
 const check = { status: 'healthy', response_time: 1.4, last_check: AT, error: null }
 const error = {
   code: 'INVALID_INPUT',
-  message: 'the task is not valid at timeout: Too big: expected int to be <=3600',
-  issues: [{ path: 'timeout', message: 'Too big: expected int to be <=3600' }],
+  message: 'the task is not valid at timeout: must be at most 3600',
+  issues: [{ path: 'timeout', message: 'must be at most 3600' }],
 }
 const history = [{ pool: 'text-1', reason: 'POOL_LOST' }]
 const poisoned = {

@@ -1,5 +1,6 @@
 import type * as z from 'zod'
 import { type Issue, PoolmeshError } from './errors.ts'
+import { wordsOf } from './issue-words.ts'
 import { isJsonObject } from './json-object.ts'
 
 /**
@@ -54,7 +55,7 @@ function endOfString(text: string, begin: number): number {
 export const issuesOf = (error: z.ZodError): Issue[] =>
   error.issues
     .slice(0, 20)
-    .map((issue) => ({ path: issue.path.map(String).join('.'), message: issue.message }))
+    .map((issue) => ({ path: issue.path.map(String).join('.'), message: wordsOf(issue) }))
 
 /** INVALID_INPUT with a path into the input for each fault. @param what names the input in the message: `the task` */
 export function invalidInput(error: z.ZodError, what: string): PoolmeshError {

@@ -1,5 +1,5 @@
 // The Job template of a pool, read from its descriptor.
-import { type JobTemplate, jobTemplateSchema, type PoolDescriptor } from '@poolmesh/types'
+import { issuesOf, type JobTemplate, jobTemplateSchema, type PoolDescriptor } from '@poolmesh/types'
 
 export type ReadTemplate = { ok: true; template: JobTemplate } | { ok: false; problem: string }
 
@@ -15,8 +15,8 @@ export function templateOf(metadata: PoolDescriptor['metadata']): ReadTemplate {
     ? { ok: true, template: parsed.data }
     : {
         ok: false,
-        problem: parsed.error.issues
-          .map(({ path, message }) => `${['metadata', 'kubernetes', ...path].join('.')}: ${message}`)
+        problem: issuesOf(parsed.error)
+          .map(({ path, message }) => `metadata.kubernetes${path && `.${path}`}: ${message}`)
           .join('; ')
           .slice(0, 500),
       }

@@ -2,7 +2,7 @@ import type { PoolsRebalanceOptions } from '../commands/pools-rebalance.ts'
 import { confirm } from '../confirm.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { printList } from '../list.ts'
-import { notice, print, printJson } from '../output.ts'
+import { notice, print, printJson, say } from '../output.ts'
 import { carryOut } from '../rebalance/carry-out.ts'
 import { lookAtPools } from '../rebalance/look.ts'
 import { type Plan, planOf } from '../rebalance/plan.ts'
@@ -27,7 +27,7 @@ export async function rebalancePools(options: PoolsRebalanceOptions): Promise<Ex
       return EXIT.notCompleted
     }
     await carryOut(system.registry, looked, plan.pools)
-    if (options.format !== 'json') print(`${workers(plan.moved)} moved\n`)
+    if (options.format !== 'json') say(`${workers(plan.moved)} moved`)
     tell(true)
     return EXIT.done
   })
@@ -36,7 +36,9 @@ export async function rebalancePools(options: PoolsRebalanceOptions): Promise<Ex
 function showPlan(plan: Plan, options: PoolsRebalanceOptions): void {
   const { pools, nothing } = plan
   if (pools.length > 0) printList(options, { columns: PLAN_COLUMNS, rows: pools, json: plan, nothing: '' })
-  if (nothing !== null) print(`${pools.length > 0 ? '\n' : ''}nothing is moved: ${nothing}\n`)
+  if (nothing === null) return
+  if (pools.length > 0) print('\n')
+  say(`nothing is moved: ${nothing}`)
 }
 
 const workers = (count: number): string => `${count} worker${count === 1 ? '' : 's'}`

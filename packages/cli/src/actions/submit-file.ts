@@ -11,7 +11,7 @@ import { type Interruption, onInterrupt } from '../interrupt.ts'
 import { notice, print, printJson } from '../output.ts'
 import { Chunks } from '../submit-file/chunks.ts'
 import { linesOf } from '../submit-file/lines.ts'
-import { newPosition, type Position, readPosition, writePosition } from '../submit-file/position.ts'
+import { newPosition, type Position, PositionFile } from '../submit-file/position.ts'
 import { withSystem } from '../system.ts'
 import { taskOf } from '../task-of-options.ts'
 
@@ -63,14 +63,13 @@ interface Source {
 async function sourceOf({ file, position: chosen }: SubmitOptions & { file: string }): Promise<Source> {
   const size = file === '-' ? null : await sizeOf(file)
   const position = size === null ? null : (chosen ?? `${file}.position`)
+  const kept = position === null ? null : new PositionFile(position, file)
   return {
     size: size ?? 0,
     position,
     open: (offset) => (file === '-' ? process.stdin : createReadStream(file, { start: offset })),
-    read: async (server) => (position === null ? null : await readPosition(position, file, server)),
-    note: async (now) => {
-      if (position !== null) await writePosition(position, file, now)
-    },
+    read: async (server) => (await kept?.read(server)) ?? null,
+    note: async (now) => await kept?.write(now),
   }
 }
 

@@ -40,8 +40,35 @@ export const newPosition = (server: string): Position => ({
   tail: '',
 })
 
-/** @returns null: there is none. @throws PoolmeshError INVALID_INPUT when it belongs to another file or server */
-export async function readPosition(path: string, file: string, server: string): Promise<Position | null> {
+/** The position of one file, in another. */
+export class PositionFile {
+  readonly #path: string
+  readonly #file: string
+  /** The last that is written, or waits for the one before: two at once would take each other's file away. */
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(path: string, file: string) {
+    this.#path = path
+    this.#file = file
+  }
+
+  /** @returns null: there is none. @throws PoolmeshError INVALID_INPUT when it belongs to another file or server */
+  read(server: string): Promise<Position | null> {
+    return readPosition(this.#path, this.#file, server)
+  }
+
+  /**
+   * Once this has resolved, the position survives a loss of power. Those that come while one is being written follow it.
+   * @throws PoolmeshError INVALID_INPUT
+   */
+  write(position: Position): Promise<void> {
+    const next = (): Promise<void> => writePosition(this.#path, this.#file, position)
+    this.#last = this.#last.then(next, next)
+    return this.#last
+  }
+}
+
+async function readPosition(path: string, file: string, server: string): Promise<Position | null> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -63,8 +90,7 @@ export async function readPosition(path: string, file: string, server: string): 
   return position
 }
 
-/** Once this has returned, the position survives a loss of power. @throws PoolmeshError INVALID_INPUT */
-export async function writePosition(path: string, file: string, position: Position): Promise<void> {
+async function writePosition(path: string, file: string, position: Position): Promise<void> {
   const whole = { ...position, tail: await tailOf(file, position.offset) }
   const temporary = `${path}.new`
   try {

@@ -1,6 +1,6 @@
 // Many tasks in one request: as one JSON document, or line by line for as long as there are any.
 import type { TraceContext } from '@poolmesh/bus'
-import { PoolmeshError, parseJson, taskInputSchema } from '@poolmesh/types'
+import { issuesOf, PoolmeshError, parseJson, taskInputSchema } from '@poolmesh/types'
 import * as z from 'zod'
 import type { Gateway } from '../context.ts'
 import { NDJSON } from '../http/media-types.ts'
@@ -107,7 +107,7 @@ type Item = { task_id: string } | { error: { code: string; message: string; issu
 function tasksOf(body: unknown): unknown[] {
   const parsed = z.object({ tasks: z.array(z.unknown()).min(1).max(MAX_TASKS) }).safeParse(body)
   if (parsed.success) return parsed.data.tasks
-  const message = parsed.error.issues[0]?.message ?? 'is missing'
+  const message = issuesOf(parsed.error)[0]?.message ?? 'is missing'
   throw new PoolmeshError('INVALID_INPUT', `the body is not valid at tasks: ${message}`, [
     { path: 'tasks', message },
   ])
