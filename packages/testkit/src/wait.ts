@@ -2,7 +2,7 @@
 export async function until<T>(
   condition: () => T | Promise<T>,
   what = 'the condition',
-  limitMs = 20_000,
+  limitMs = 45_000,
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
   const end = performance.now() + limitMs
   for (;;) {

@@ -43,11 +43,11 @@ export async function missingOf(
   names: readonly string[],
   ask: (name: string) => Promise<unknown>,
 ): Promise<{ missing: string[]; silent: string[] }> {
-  const missing: string[] = []
-  const silent: string[] = []
-  await Promise.all(
-    names.map((name) => ask(name).catch((error) => (isNothing(error) ? missing : silent).push(name))),
+  const said = await Promise.all(
+    names.map((name) => ask(name).then(null, (error) => (isNothing(error) ? 'missing' : 'silent'))),
   )
+  const missing = names.filter((_, i) => said[i] === 'missing')
+  const silent = names.filter((_, i) => said[i] === 'silent')
   return { missing, silent }
 }
 
