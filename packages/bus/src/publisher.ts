@@ -36,7 +36,7 @@ interface Waiting {
 export interface PublisherOptions {
   /** Milliseconds until a publish without an answer is `unknown`; default 5,000. */
   timeoutMs?: number
-  /** Whether `publishAhead` is going to be used. */
+  /** Whether submitters are going to be told ahead: see `publish`. */
   ahead?: boolean
 }
 
@@ -74,57 +74,35 @@ export class Publisher implements Disposable {
     return this.#waiting.size
   }
 
-  /** `done` is called exactly once. Never throws: a message that cannot be sent ends as `unknown` or `refused`. */
+  /**
+   * `done` is called exactly once. Never throws: a message that cannot be sent ends as `unknown` or `refused`.
+   * @param ahead what the subjects of a submitter begin with (NOTES_AHEAD), who gets the content before it is stored, and
+   * hears of the broker itself whether it is
+   */
   publish(
     subject: string,
     data: Payload,
     headers: MsgHdrs | undefined,
     done: (outcome: PublishOutcome) => void,
+    ahead: string | null = null,
   ): void {
-    const ticket = this.#add(done)
-    this.#send(ticket, subject, bytesOf(data), { reply: `${this.#inbox}${ticket}`, headers })
-  }
-
-  /**
-   * As `publish`; a submitter gets the same content before it is stored, and hears of the broker itself whether it is.
-   * @param below see NOTES_AHEAD
-   */
-  publishAhead(
-    subject: string,
-    data: Payload,
-    headers: MsgHdrs | undefined,
-    below: string,
-    done: (outcome: PublishOutcome) => void,
-  ): void {
-    const ticket = this.#add(done)
+    const ticket = this.#waiting.add({ done, deadline: performance.now() + this.#timeoutMs })
+    const reply = ahead ? NOTES_AHEAD.stored(ahead, this.#writer, ticket) : `${this.#inbox}${ticket}`
     const bytes = bytesOf(data)
-    this.#send(ticket, subject, bytes, { reply: `${below}.stored.${this.#writer}.${ticket}`, headers })
-    this.tell(`${below}.told.${this.#writer}.${ticket}`, bytes)
-  }
-
-  #add(done: (outcome: PublishOutcome) => void): number {
-    return this.#waiting.add({ done, deadline: performance.now() + this.#timeoutMs })
-  }
-
-  #send(
-    ticket: number,
-    subject: string,
-    data: Uint8Array,
-    { reply, headers }: { reply: string; headers: MsgHdrs | undefined },
-  ): void {
     try {
-      this.#nc.publish(subject, data, headers ? { reply, headers } : { reply })
+      this.#nc.publish(subject, bytes, headers ? { reply, headers } : { reply })
     } catch (error) {
-      const done = this.#waiting.take(ticket)?.done
+      this.#waiting.take(ticket)
       const message = (error as Error).message
       queueMicrotask(() =>
-        done?.(
+        done(
           /max_payload/i.test(message)
             ? { kind: 'refused', code: 413, message }
             : { kind: 'unknown', message },
         ),
       )
     }
+    if (ahead) this.tell(NOTES_AHEAD.told(ahead, this.#writer, ticket), bytes)
   }
 
   #hear(message: Msg): void {

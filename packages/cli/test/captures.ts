@@ -212,10 +212,9 @@ await capture('poolmesh pools rebalance')
 const scalable = ['renders', 'reports'] as const
 const held: Msg[] = []
 const letGo = async (): Promise<void> => {
-  const idle = async () => (await executor.getExecutorStats()).active_tasks === 0
   const answered = async () => {
     for (const work of held.splice(0)) work.respond('{"status":"completed"}')
-    return await idle()
+    return (await executor.getExecutorStats()).active_tasks === 0
   }
   await until(answered, 'what is held to end')
 }

@@ -43,10 +43,8 @@ const NAMES: Record<string, string> = {
   int: 'whole number',
   boolean: 'true or false',
   record: 'object',
-  NaN: 'number',
-  undefined: 'missing',
 }
-const BARE = new Set(['null', 'true or false', 'missing', 'nothing', 'Infinity'])
+const BARE = new Set(['null', 'true or false', 'Infinity'])
 
 function withArticle(type: string): string {
   const name = NAMES[type] ?? type

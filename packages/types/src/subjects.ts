@@ -80,8 +80,10 @@ export const NOTES_TOGETHER = '.many'
  */
 export const NOTES_AHEAD = {
   end: `.ahead${NOTES_TOGETHER}`,
+  told: (ahead: string, writer: string, n: number): string => `${ahead}.told.${writer}.${n}`,
+  stored: (ahead: string, writer: string, n: number | '*'): string => `${ahead}.stored.${writer}.${n}`,
   /** What the executor listens to, for what the broker says of its own writes. */
-  confirmed: (writer: string): string => `_INBOX.*.ahead.stored.${writer}.*`,
+  confirmed: (writer: string): string => NOTES_AHEAD.stored(`${INBOX}*.ahead`, writer, '*'),
   /** @returns what the subjects of that submitter begin with; null: it takes no such notes */
   of: (notify: string): string | null => {
     if (!notify.endsWith(NOTES_AHEAD.end) || !notify.startsWith(INBOX)) return null

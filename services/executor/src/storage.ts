@@ -101,21 +101,18 @@ export class Storage {
       return
     }
     handle.written = text
-    const { publisher } = this.#options
-    const below = this.#ahead(handle.notify, text)
+    const ahead = this.#ahead(handle.notify, text)
     const done = (outcome: PublishOutcome): void => {
       if (outcome.kind === 'stored') {
         // Told only once it is stored; a note that gets lost is asked for.
-        if (handle.notify && !below) this.#notes.tell(handle.notify, handle.written)
+        if (handle.notify && !ahead) this.#notes.tell(handle.notify, handle.written)
         handle.written = ''
         this.#bury(batch, batch.writing)
         this.#options.onStored?.(batch, batch.writing)
         this.#options.engine().appended(batch, outcome.seq)
       } else void this.#reconcile(batch)
     }
-    const headers = expecting(batch.lastSequence)
-    if (below) publisher.publishAhead(handle.resultSubject, text, headers, below, done)
-    else publisher.publish(handle.resultSubject, text, headers, done)
+    this.#options.publisher.publish(handle.resultSubject, text, expecting(batch.lastSequence), done, ahead)
   }
 
   /** Where little is being stored a submitter is told a way through this process sooner, for a message more. */

@@ -16,7 +16,7 @@ import {
 } from '@poolmesh/bus'
 import { STREAMS } from '@poolmesh/types'
 import { consumerFinding } from './differences.ts'
-import { type Finding, fail, LEADERLESS, missingOf, ok, REMADE } from './finding.ts'
+import { absence, type Finding, fail, ok } from './finding.ts'
 
 const MADE_ANEW = 'Restart the executors: the one that takes over makes these anew.'
 
@@ -39,7 +39,7 @@ export async function consumerFindings(jsm: JetStreamManager, topology: Topology
   const unlisted = shared
     .filter(({ found }) => found.length === 0)
     .map(({ wanted }) => wanted.durable_name ?? '')
-  const { missing, silent } = await missingOf(unlisted, (name) => jsm.consumers.info(STREAMS.tasks, name))
+  const absent = await absence('consumers', unlisted, (name) => jsm.consumers.info(STREAMS.tasks, name))
   const compared = (
     [found]: ConsumerInfo[],
     wanted: ConsumerSettings,
@@ -50,15 +50,7 @@ export async function consumerFindings(jsm: JetStreamManager, topology: Topology
     ...shared.flatMap(({ found, wanted }) => compared(found, wanted)),
     ...lanes.flatMap(({ found, wanted }) => compared(found, wanted, MADE_ANEW)),
   ]
-  return [
-    missing.length > 0
-      ? fail('consumers', `missing: ${missing.join(', ')}`, REMADE)
-      : silent.length > 0
-        ? fail('consumers', `without an answer: ${silent.join(', ')}`, LEADERLESS)
-        : ok('consumers', 'those that services share are there'),
-    laneFinding(lanes),
-    ...different,
-  ]
+  return [absent ?? ok('consumers', 'those that services share are there'), laneFinding(lanes), ...different]
 }
 
 /** An executor that begins to dispatch makes one for each lane, and one for what comes back into it. */

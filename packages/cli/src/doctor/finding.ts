@@ -26,29 +26,31 @@ export const fail = (check: string, found: string, advice: string): Finding => (
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** What to do where something is missing. */
-export const REMADE =
-  'Restart a service, such as the registry: services make what is missing when they start.'
+const REMADE = 'Restart a service, such as the registry: services make what is missing when they start.'
 
 const NEARLY_FULL = 0.8
 
 /** What to do where something is there and its server is not. */
-export const LEADERLESS =
+const LEADERLESS =
   'Look again in a moment: a cluster chooses another leader within seconds. If it lasts, start the servers of NATS that are down.'
 
 /**
- * Those that are not there, and those that may be and do not answer: the lists of a cluster have neither.
- * @param ask rejects with what the server says
+ * Of what is not in the server's list, which in a cluster lacks what has no leader that answers now.
+ * @param ask rejects with what the server says of one
+ * @returns null: all of it is there
  */
-export async function missingOf(
-  names: readonly string[],
+export async function absence(
+  check: string,
+  unlisted: readonly string[],
   ask: (name: string) => Promise<unknown>,
-): Promise<{ missing: string[]; silent: string[] }> {
+): Promise<Finding | null> {
   const said = await Promise.all(
-    names.map((name) => ask(name).then(null, (error) => (isNothing(error) ? 'missing' : 'silent'))),
+    unlisted.map((name) => ask(name).then(null, (error) => (isNothing(error) ? 'missing' : 'silent'))),
   )
-  const missing = names.filter((_, i) => said[i] === 'missing')
-  const silent = names.filter((_, i) => said[i] === 'silent')
-  return { missing, silent }
+  const those = (kind: string): string => unlisted.filter((_, i) => said[i] === kind).join(', ')
+  const [missing, silent] = [those('missing'), those('silent')]
+  if (missing) return fail(check, `missing: ${missing}`, REMADE)
+  return silent ? fail(check, `without an answer: ${silent}`, LEADERLESS) : null
 }
 
 /** What is used of a limit. @param format how a number of it is told */

@@ -11,14 +11,14 @@ export class AheadNotes {
   readonly #halves = new Map<string, Msg | 'stored'>()
 
   /**
-   * @param told `told.<writer>.<n>` or `stored.<writer>.<n>`, with what came there
+   * @param subject ends in `told.<writer>.<n>` or `stored.<writer>.<n>`
    * @returns the message with results that are stored now
    */
   hear(subject: string, message: Msg): Msg | null {
-    const dot = subject.indexOf('.')
-    const key = subject.slice(dot + 1)
+    const [kind, writer, n] = subject.split('.').slice(-3)
+    const key = `${writer}.${n}`
     const other = this.#halves.get(key)
-    if (subject.startsWith('told')) {
+    if (kind === 'told') {
       if (other !== 'stored') return this.#keep(key, message)
       this.#halves.delete(key)
       return message
@@ -31,11 +31,7 @@ export class AheadNotes {
 
   #keep(key: string, half: Msg | 'stored'): null {
     this.#halves.set(key, half)
-    if (this.#halves.size > MAX_HALVES)
-      for (const oldest of this.#halves.keys()) {
-        this.#halves.delete(oldest)
-        break
-      }
+    if (this.#halves.size > MAX_HALVES) this.#halves.delete(this.#halves.keys().next().value as string)
     return null
   }
 }

@@ -8,7 +8,6 @@ import {
   isJsonObject,
   isTerminal,
   NOTES_AHEAD,
-  NOTES_TOGETHER,
   PoolmeshError,
   SlotMap,
   SUBJECTS,
@@ -53,14 +52,12 @@ export class OutstandingTasks implements Disposable {
   #looking = 0
   #closed = false
   /** Where results are to be told: the value of the header `Poolmesh-Notify`. */
-  readonly inbox: string
+  readonly inbox = `${createInbox()}${NOTES_AHEAD.end}`
   readonly #ahead = new AheadNotes()
 
   constructor(options: OutstandingOptions) {
     this.#options = options
-    const below = createInbox()
-    this.inbox = `${below}${NOTES_AHEAD.end}`
-    this.#subscription = options.nc.subscribe(`${below}.ahead.>`, {
+    this.#subscription = options.nc.subscribe(`${NOTES_AHEAD.of(this.inbox)}.>`, {
       callback: (error, message) => {
         if (!error) this.#hear(message)
       },
@@ -98,10 +95,7 @@ export class OutstandingTasks implements Disposable {
 
   #hear(received: Msg): void {
     const { subject } = received
-    const message =
-      subject === this.inbox
-        ? received
-        : this.#ahead.hear(subject.slice(this.inbox.length - NOTES_TOGETHER.length + 1), received)
+    const message = subject === this.inbox ? received : this.#ahead.hear(subject, received)
     if (!message) return
     let body: unknown
     try {
