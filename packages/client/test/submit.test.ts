@@ -51,8 +51,22 @@ test('what is told while it is stored counts once the broker has said that it is
     },
   })
   await nc.flush()
-  expect(await executor.submit(task(0)).result()).toMatchObject({ status: 'completed' })
+  const first = executor.submit(task(0))
+  expect(await first.result()).toMatchObject({ status: 'completed' })
+  // Until then the next would go as a batch.
+  await first.stored
   expect(await executor.submit(task(1)).result()).toMatchObject({ status: 'timeout' })
+})
+
+test('an id whose result is stored has ended, though its task lies there for another moment', async () => {
+  await using executor = new DistributedTaskExecutor(await server.connect(), { silence: 3_600 })
+  const nc = await server.connect()
+  const own = { ...task(3), task_id: 'own' }
+  await nc.request('task.submitted.normal.own', JSON.stringify(own))
+  await expect(executor.submit(own).result()).rejects.toMatchObject({ code: 'CONFLICT' })
+  const stored = { task_id: 'own', pool_name: 'p', status: 'completed', output: { n: 3 }, metadata: {} }
+  await nc.request('task.completed.own', JSON.stringify(stored))
+  expect(await executor.submit(own).result()).toMatchObject({ status: 'completed', output: { n: 3 } })
 })
 
 test('tasks that are submitted at the same time go in batches of their lane, at most 200 each', async () => {

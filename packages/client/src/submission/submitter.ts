@@ -197,12 +197,22 @@ export class Submitter implements Disposable {
   /** Its subject is not empty: an earlier try of ours was stored, or somebody has used the id. */
   async #taken(submission: Submission): Promise<void> {
     const ours = !submission.chosen || (submission.unanswered > 0 && (await this.#isOurs(submission)))
-    if (ours) submission.markStored()
-    else
-      this.#fail(
-        submission,
-        new PoolmeshError('CONFLICT', `a task with the id ${submission.id} is already pending`),
-      )
+    if (!ours && !(await this.#hasEnded(submission))) {
+      const message = `a task with the id ${submission.id} is already pending`
+      this.#fail(submission, new PoolmeshError('CONFLICT', message))
+      return
+    }
+    submission.markStored()
+    if (!ours) await this.#options.outstanding.lookUp(submission.id)
+  }
+
+  /** Between the storing of a result and the end of its task's message there is a moment: the result stands already. */
+  async #hasEnded({ resultSubject }: Submission): Promise<boolean> {
+    try {
+      return (await (await this.#options.stored.get()).under(resultSubject)).results.length > 0
+    } catch {
+      return false
+    }
   }
 
   async #isOurs(submission: Submission): Promise<boolean> {
